@@ -1,0 +1,60 @@
+"""Where shards are worked on. Every backend calls the same function; there is no scheduler of our own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_local(work: Callable[[T], R], items: Iterable[T], n_workers: int, on_done: Callable[[T, R], None]) -> None:
+    """Call `work` on every item, on this machine, and report each result in this process as it comes.
+
+    One worker works in this process; several are processes started afresh. An error of any item stops the rest.
+
+    Args:
+        work: a picklable function without side effects that matter twice.
+        items: what to work on.
+        n_workers: processes.
+        on_done: called with the item and its result.
+    """
+    waiting = list(items)
+    if n_workers <= 1 or len(waiting) <= 1:
+        for item in waiting:
+            on_done(item, work(item))
+        return
+    pool = ProcessPoolExecutor(min(n_workers, len(waiting)), mp_context=get_context("spawn"), initializer=_let_parent_stop)
+    try:
+        running: dict[Future[R], T] = {pool.submit(work, item): item for item in waiting}
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                on_done(running.pop(future), future.result())
+    except BaseException:
+        _stop(pool)
+        raise
+    pool.shutdown()
+
+
+def _let_parent_stop() -> None:
+    """Leave Ctrl-C to the parent, so that one sentence is printed and not one traceback per worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """End the workers now: whatever they have not written yet is done again by the next call."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()

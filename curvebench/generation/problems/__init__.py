@@ -1,0 +1,95 @@
+"""Problems to train on: families of data sets, real and synthetic, and the one table that lists them.
+
+A new family is a maker in a module of this folder and a line in `FAMILIES`. Instance 0, 1, 2, … of a family differ in
+their examples and in natural parameters (dimension, noise, number of classes, frequency, …). Each array is a pure
+function of family, index, master seed and sizes, with the same bits on every machine.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+
+from curvebench.generation.problems.bundled import (
+    make_breast_cancer,
+    make_diabetes,
+    make_digits,
+    make_wine,
+)
+from curvebench.generation.problems.functions import make_compass, make_friedman1, make_sine
+from curvebench.generation.problems.mixtures import make_gaussian_mixture, make_moons, make_spirals
+from curvebench.generation.problems.problem import FITTING, TARGET_RANGES, Problem, constant_loss
+from curvebench.generation.problems.teachers import (
+    make_counts,
+    make_teacher,
+    make_teacher_classes,
+    make_unit_teacher,
+)
+from curvebench.spec import UsageError
+
+Maker = Callable[[int, int, int, int], Problem]
+"""(index, master_seed, n_train, n_val) -> problem."""
+
+FAMILIES: Mapping[str, Maker] = {
+    "digits": make_digits,
+    "breast_cancer": make_breast_cancer,
+    "wine": make_wine,
+    "diabetes": make_diabetes,
+    "teacher": make_teacher,
+    "teacher_classes": make_teacher_classes,
+    "unit_teacher": make_unit_teacher,
+    "counts": make_counts,
+    "friedman1": make_friedman1,
+    "sine": make_sine,
+    "compass": make_compass,
+    "spirals": make_spirals,
+    "moons": make_moons,
+    "gaussian_mixture": make_gaussian_mixture,
+}
+
+MIN_TRAIN, MIN_VAL = 16, 8
+"""The smallest sets that a problem can be asked for."""
+
+
+def make_problem(family: str, index: int, master_seed: int, n_train: int = 512, n_val: int = 128) -> Problem:
+    """Make one instance of a family.
+
+    Args:
+        family: a key of `FAMILIES`.
+        index: which instance, from 0.
+        master_seed: the recipe's; other seeds give other instances.
+        n_train: training examples wanted; a real data set that is too small gives what it has, in the same proportion.
+        n_val: validation examples wanted.
+
+    Raises:
+        UsageError: there is no such family, the index is negative or a set is too small.
+
+    >>> problem = make_problem("moons", 3, master_seed=0, n_train=64, n_val=16)
+    >>> problem.name, problem.train_inputs.shape, problem.val_targets.shape
+    ('moons-03', (64, 2), (16, 1))
+    """
+    if family not in FAMILIES:
+        near = difflib.get_close_matches(family, FAMILIES, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"There is no problem family {family!r}.{hint} Known families: {', '.join(FAMILIES)}.")
+    if index < 0:
+        raise UsageError(f"Instances of a problem family are numbered from 0; {index} was asked for.")
+    if n_train < MIN_TRAIN or n_val < MIN_VAL:
+        raise UsageError(
+            f"A problem needs at least {MIN_TRAIN} training and {MIN_VAL} validation examples; "
+            f"{n_train} and {n_val} were asked for."
+        )
+    return FAMILIES[family](index, master_seed, n_train, n_val)
+
+
+__all__ = [
+    "FAMILIES",
+    "FITTING",
+    "MIN_TRAIN",
+    "MIN_VAL",
+    "TARGET_RANGES",
+    "Maker",
+    "Problem",
+    "constant_loss",
+    "make_problem",
+]

@@ -1,0 +1,326 @@
+"""Every problem family keeps the contract, is honest about its floor, and has the bits that it always had."""
+
+import functools
+import hashlib
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from curvebench.generation.problems import FAMILIES, FITTING, TARGET_RANGES, constant_loss, make_problem
+from curvebench.generation.problems.assembly import mean_and_scale
+from curvebench.generation.problems.bundled import split_sizes
+from curvebench.generation.problems.draws import draw_labels, integer_between, log_uniform
+from curvebench.generation.problems.mixtures import _posterior
+from curvebench.generation.problems.teachers import _draw_poisson, _softmax
+from curvebench.generation.random_streams import stream
+from curvebench.spec import LOSSES, OBJECTIVE_OF_LOSS, OUTPUT_ACTIVATIONS, TASKS, UsageError
+
+REAL = ("digits", "breast_cancer", "wine", "diabetes")
+SYNTHETIC = tuple(family for family in FAMILIES if family not in REAL)
+ARRAYS = ("train_inputs", "train_targets", "val_inputs", "val_targets")
+N_TRAIN, N_VAL = 200, 60
+
+make = functools.cache(functools.partial(make_problem, n_train=N_TRAIN, n_val=N_VAL))
+
+every_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+def as_float64(array):
+    return np.asarray(array, dtype=np.float64)
+
+
+def example_losses(predictions, targets, task, objective):
+    """(n_examples,) objective of predictions in target space, in plain NumPy."""
+    predictions, targets = as_float64(predictions), as_float64(targets)
+    if objective == "squared_error":
+        return ((predictions - targets) ** 2).mean(axis=1)
+    if task == "binary":
+        of_the_label = np.where(targets > 0.5, predictions, 1.0 - predictions)
+        return -np.log(of_the_label).mean(axis=1)
+    return -np.log((predictions * targets).sum(axis=1))
+
+
+@every_family
+def test_shapes_types_and_names(family):
+    for index in range(3):
+        problem = make(family, index, 0)
+        n_train, n_val = len(problem.train_inputs), len(problem.val_inputs)
+        assert (n_train, n_val) == (split_sizes(178, N_TRAIN, N_VAL) if family == "wine" else (N_TRAIN, N_VAL))
+        assert problem.train_targets.shape[0] == n_train
+        assert problem.val_targets.shape[0] == n_val
+        assert problem.train_inputs.shape[1] == problem.val_inputs.shape[1]
+        assert problem.train_targets.shape[1] == problem.val_targets.shape[1]
+        for name in ARRAYS:
+            array = getattr(problem, name)
+            assert array.dtype == np.float32
+            assert array.ndim == 2
+            assert np.isfinite(array).all()
+            assert not array.flags.writeable
+        assert problem.name == f"{family}-0{index}"
+        assert len(problem.name) <= 48
+        assert problem.family == family
+        assert problem.task in TASKS
+        assert problem.target_range in TARGET_RANGES
+        assert problem.fitting_output in OUTPUT_ACTIVATIONS
+        assert problem.fitting_loss in LOSSES
+        assert problem.source_licence
+
+
+@every_family
+def test_the_same_call_gives_the_same_problem(family):
+    first, second = make(family, 1, 5), make_problem(family, 1, 5, N_TRAIN, N_VAL)
+    assert all(np.array_equal(getattr(first, name), getattr(second, name)) for name in ARRAYS)
+    assert first.floor == second.floor
+
+
+@every_family
+def test_other_instances_and_other_seeds_differ(family):
+    problem = make(family, 0, 0)
+    for other in (make(family, 1, 0), make(family, 0, 1)):
+        assert not np.array_equal(problem.train_inputs, other.train_inputs)
+        assert not np.array_equal(problem.train_targets, other.train_targets)
+
+
+@every_family
+def test_natural_parameters_differ_between_instances_and_not_with_size(family):
+    instances = [make(family, index, 0) for index in range(6)]
+    parameters = {(p.train_inputs.shape[1], p.train_targets.shape[1], p.floor) for p in instances}
+    assert len(parameters) >= 3
+    for problem in instances[:3]:
+        smaller = make_problem(family, int(problem.name[-2:]), 0, 64, 16)
+        assert smaller.train_inputs.shape == (64, problem.train_inputs.shape[1])
+        assert smaller.train_targets.shape == (64, problem.train_targets.shape[1])
+
+
+@every_family
+def test_inputs_are_standardised_by_the_training_part(family):
+    inputs = as_float64(make(family, 0, 0).train_inputs)
+    deviations = inputs.std(axis=0)
+    assert np.abs(inputs.mean(axis=0)).max() < 1e-6
+    assert np.all((np.abs(deviations - 1.0) < 1e-6) | (deviations == 0.0))
+    if family != "digits":
+        assert deviations.min() > 0.0
+
+
+@every_family
+def test_targets_are_in_the_declared_range(family):
+    for index in range(3):
+        problem = make(family, index, 0)
+        targets = np.concatenate([problem.train_targets, problem.val_targets])
+        if problem.target_range == "classes":
+            assert problem.task in ("binary", "multiclass")
+            assert np.isin(targets, (0.0, 1.0)).all()
+            assert targets.shape[1] == 1 if problem.task == "binary" else np.all(targets.sum(axis=1) == 1.0)
+            continue
+        assert problem.task == "regression"
+        low, high = {"unit_interval": (0, 1), "symmetric_unit": (-1, 1), "non_negative": (0, math.inf)}.get(
+            problem.target_range, (-math.inf, math.inf)
+        )
+        assert targets.min() >= low
+        assert targets.max() <= high
+        if problem.target_range == "real":
+            assert targets.min() < -1.0
+            assert targets.max() > 1.0
+
+
+@every_family
+def test_something_can_be_learned(family):
+    for index in range(6):
+        problem = make(family, index, 0)
+        objective = OBJECTIVE_OF_LOSS[problem.fitting_loss]
+        constant = constant_loss(problem.train_targets, problem.task, objective)
+        assert constant > 0.01
+        if family in REAL:
+            assert problem.floor is None
+            assert problem.best_predictions is None
+        else:
+            assert 0.0 < problem.floor < 0.8 * constant
+
+
+@pytest.mark.parametrize("family", SYNTHETIC)
+def test_the_floor_is_what_the_best_predictions_reach(family):
+    deviations = []
+    for index in range(12):
+        problem = make(family, index, 0)
+        objective = OBJECTIVE_OF_LOSS[problem.fitting_loss]
+        losses = example_losses(problem.best_predictions, problem.train_targets, problem.task, objective)
+        deviations.append((losses.mean() - problem.floor) / (losses.std() / math.sqrt(len(losses))))
+    # Skewed losses make single instances stray further than a normal number would; their mean may not.
+    assert np.abs(deviations).max() < 6.0
+    assert abs(np.mean(deviations)) < 4.0 / math.sqrt(12)
+
+
+@pytest.mark.parametrize("family", SYNTHETIC)
+def test_nothing_near_the_best_predictions_is_better(family):
+    """The expected loss has its minimum at the best predictions: the mean slope of the loss there is zero."""
+    for index in range(6):
+        problem = make(family, index, 0)
+        residuals = as_float64(problem.train_targets) - problem.best_predictions
+        for direction in (np.ones_like(residuals), as_float64(problem.best_predictions)):
+            slopes = (residuals * direction)[:, 0]
+            assert abs(slopes.mean()) < 4.5 * slopes.std() / math.sqrt(len(slopes))
+
+
+@pytest.mark.parametrize("family", REAL)
+def test_no_example_is_in_both_parts(family):
+    problem = make(family, 0, 0)
+    training = {row.tobytes() for row in problem.train_inputs}
+    assert not any(row.tobytes() in training for row in problem.val_inputs)
+
+
+def test_real_data_are_clipped_to_what_there_is():
+    problem = make_problem("wine", 0, 0, 512, 128)
+    assert (len(problem.train_inputs), len(problem.val_inputs)) == (143, 35)
+    assert split_sizes(100, 80, 20) == (80, 20)
+    assert split_sizes(100, 1000, 8) == (99, 1)
+
+
+def test_all_tasks_and_target_ranges_are_covered():
+    problems = [make(family, 0, 0) for family in FAMILIES]
+    assert {p.task for p in problems} == set(TASKS)
+    assert {p.target_range for p in problems} == set(TARGET_RANGES) == set(FITTING)
+
+
+# ------------------------------------------------------------------------------------------------ the table
+
+
+def test_a_mistyped_family_is_answered_with_the_right_one():
+    with pytest.raises(
+        UsageError, match=r"no problem family 'spiral'. Did you mean 'spirals'\? Known families: digits,"
+    ):
+        make_problem("spiral", 0, 0)
+    with pytest.raises(UsageError, match="Known families"):
+        make_problem("zzz", 0, 0)
+
+
+@pytest.mark.parametrize(("index", "n_train", "n_val"), [(-1, 64, 16), (0, 15, 16), (0, 64, 7)])
+def test_impossible_instances_are_refused(index, n_train, n_val):
+    with pytest.raises(UsageError):
+        make_problem("moons", index, 0, n_train, n_val)
+
+
+def test_importing_the_table_imports_neither_scikit_learn_nor_torch():
+    code = (
+        "import sys, curvebench.generation.problems; sys.exit(bool({'sklearn', 'torch', 'scipy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---------------------------------------------------------------------------------------- the best constant
+
+
+def test_constant_loss_of_a_regression_is_the_variance():
+    targets = make("compass", 0, 0).train_targets
+    expected = as_float64(targets).var(axis=0).mean()
+    assert constant_loss(targets, "regression", "squared_error") == pytest.approx(expected, rel=1e-12)
+    assert math.isnan(constant_loss(targets, "regression", "cross_entropy"))
+
+
+@pytest.mark.parametrize("family", ["moons", "digits"])
+@pytest.mark.parametrize("objective", ["squared_error", "cross_entropy"])
+def test_constant_loss_of_classes_is_the_loss_of_their_frequencies(family, objective):
+    problem = make(family, 0, 0)
+    frequencies = np.broadcast_to(as_float64(problem.train_targets).mean(axis=0), problem.train_targets.shape)
+    losses = example_losses(frequencies, problem.train_targets, problem.task, objective)
+    found = constant_loss(problem.train_targets, problem.task, objective)
+    assert found == pytest.approx(losses.mean(), rel=1e-12)
+
+
+def test_constant_loss_of_one_class_is_zero():
+    assert constant_loss(np.ones((5, 1)), "binary", "cross_entropy") == 0.0
+    assert constant_loss(np.tile([0.0, 1.0, 0.0], (5, 1)), "multiclass", "cross_entropy") == 0.0
+
+
+def test_constant_loss_refuses_unknown_names():
+    with pytest.raises(UsageError, match="objectives are squared_error, cross_entropy"):
+        constant_loss(np.ones((5, 1)), "binary", "hinge")
+    with pytest.raises(UsageError, match="tasks are"):
+        constant_loss(np.ones((5, 1)), "ranking", "squared_error")
+
+
+# ------------------------------------------------------------------------------------------------ the parts
+
+
+def test_a_constant_column_has_scale_one():
+    means, scales = mean_and_scale(np.array([[0.5, 1.0], [0.5, 3.0], [0.5, 5.0]]))
+    assert means.tolist() == [0.5, 3.0]
+    assert scales[0] == 1.0
+    assert scales[1] == pytest.approx(math.sqrt(8 / 3))
+
+
+def test_poisson_counts_have_the_right_frequencies():
+    counts = _draw_poisson(stream(0, "poisson"), np.full(5000, 3.0))
+    observed = np.bincount(counts, minlength=9)
+    expected = 5000 * np.array([math.exp(-3.0) * 3.0**k / math.factorial(k) for k in range(9)])
+    assert ((observed[:9] - expected) ** 2 / expected).sum() < 26
+
+
+def test_labels_follow_their_probabilities():
+    posterior = np.tile([0.2, 0.0, 0.5, 0.3], (4000, 1))
+    observed = np.bincount(draw_labels(stream(0, "labels"), posterior), minlength=4)
+    assert observed[1] == 0
+    expected = np.array([800, 2000, 1200])
+    assert ((observed[[0, 2, 3]] - expected) ** 2 / expected).sum() < 14
+
+
+def test_softmax_is_softmax():
+    scores = np.array([[1.0, -2.0, 0.5], [800.0, 0.0, 799.0]])
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(_softmax(scores), shifted / shifted.sum(axis=1, keepdims=True), rtol=1e-14)
+
+
+def test_posterior_is_bayes_rule():
+    points = stream(0, "points").normal((20, 3))
+    centres = stream(0, "centres").normal((4, 5, 3))
+    squares = ((points[:, None, None] - centres) ** 2).sum(axis=-1)
+    density = np.exp(-squares / (2 * 0.7**2)).sum(axis=-1)
+    np.testing.assert_allclose(
+        _posterior(points, centres, 0.7), density / density.sum(axis=1, keepdims=True), rtol=1e-12
+    )
+
+
+def test_parameters_stay_between_their_ends():
+    draw = stream(0, "parameters")
+    assert {integer_between(draw, 2, 4) for _ in range(60)} == {2, 3, 4}
+    assert all(0.01 <= log_uniform(draw, 0.01, 3.0) <= 3.0 for _ in range(60))
+
+
+# ------------------------------------------------------------------------------------------------- the bits
+
+GOLDEN = {
+    "digits": "b6d8e2863f4a436c",
+    "breast_cancer": "f1abb943278c2830",
+    "wine": "9b01f2367707ff0f",
+    "diabetes": "565176190d8c2bdd",
+    "teacher": "ac2f7b1415541065",
+    "teacher_classes": "a0fff6d2cc338217",
+    "unit_teacher": "99d84411f7d4f4e3",
+    "counts": "f70ef16836526666",
+    "friedman1": "f19e4c3f0989549c",
+    "sine": "1de443ac2277bcb6",
+    "compass": "cb75b20fffb099d8",
+    "spirals": "2c83599253162473",
+    "moons": "5be41b363a9f44f6",
+    "gaussian_mixture": "af88fe1eb18c65c7",
+}
+
+
+@every_family
+def test_bits_are_what_they_were(family):
+    """A new hash here means that every data set changes: decide it, do not let it happen."""
+    digest = hashlib.sha256()
+    for index in range(3):
+        problem = make(family, index, 2024)
+        for name in ARRAYS:
+            digest.update(repr(getattr(problem, name).shape).encode())
+            digest.update(getattr(problem, name).astype("<f4").tobytes())
+        if problem.floor is not None:
+            digest.update(np.float64(problem.floor).astype("<f8").tobytes())
+            digest.update(problem.best_predictions.astype("<f4").tobytes())
+        objective = OBJECTIVE_OF_LOSS[problem.fitting_loss]
+        constant = constant_loss(problem.train_targets, problem.task, objective)
+        digest.update(np.float64(constant).astype("<f8").tobytes())
+    assert digest.hexdigest()[:16] == GOLDEN[family]
