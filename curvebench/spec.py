@@ -24,7 +24,7 @@ class CurveBenchError(Exception):
     exit_code = 4
 
 
-class CheckFailed(CurveBenchError):
+class CheckFailed(CurveBenchError):  # noqa: N818 - a check that fails is no error of the program
     """A check said no: a file does not verify, a score fell."""
 
     exit_code = 1

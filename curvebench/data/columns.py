@@ -1,4 +1,4 @@
-"""The columns of a data set, format 1: name, type, axes, unit, meaning. The file and the code both follow this table."""
+"""The columns of a data set, format 1: name, type, axes, unit, meaning. File and code both follow this table."""
 
 from __future__ import annotations
 
@@ -75,14 +75,22 @@ _ALL = (
     Column("best_gain", "<f4", (), "gain", "Largest mean gain over the seeds of any remedy that counts for labels"),
     Column("log10_lr_over_best", "<f4", (), "decades", "log10 of the rate over the cell's best rate"),
     Column("log10_lr_over_stable", "<f4", (), "decades", "log10 of the rate over the cell's largest stable rate"),
-    Column("onset", "<f4", (), "fraction", "late_*: earliest fraction of training whose resumption is material; else NaN"),
-    Column("diverged", "|u1", (), "boolean", "Non-finite at some time, or ended above both the start and the best constant"),
+    Column(
+        "onset", "<f4", (), "fraction", "late_*: earliest fraction of training whose resumption is material; else NaN"
+    ),
+    Column(
+        "diverged", "|u1", (), "boolean", "Non-finite at some time, or ended above both the start and the best constant"
+    ),
     Column("sweep_complete", "|u1", (), "boolean", "The cell's sweep brackets its best rate and reaches divergence"),
     # curves
     Column("step", "<i4", ("point",), "updates", "Updates made when the point was recorded"),
-    Column("train_loss", "<f4", ("point",), "loss", "Mean mini-batch loss since the last point; first: before any update"),
+    Column(
+        "train_loss", "<f4", ("point",), "loss", "Mean mini-batch loss since the last point; first: before any update"
+    ),
     Column("val_loss", "<f4", ("point",), "loss", "Loss on the validation set"),
-    Column("grad_norm", "<f4", ("point",), "loss per parameter", "Norm of the last mini-batch gradient before the point"),
+    Column(
+        "grad_norm", "<f4", ("point",), "loss per parameter", "Norm of the last mini-batch gradient before the point"
+    ),
     Column("learning_rate", "<f4", ("point",), "1", "Rate of the last update before the point"),
     Column("length", "<i4", (), "points", "Points that were recorded; later ones repeat the last"),
     # outcomes
@@ -93,7 +101,13 @@ _ALL = (
     Column("remedy_final_loss", "<f4", ("remedy",), "loss", "final_loss after each remedy; NaN: untried"),
     Column("remedy_final_val_loss", "<f4", ("remedy",), "loss", "final_val_loss after each remedy; NaN: untried"),
     Column("remedy_gain", "<f4", ("remedy",), "gain", "Gain of each remedy in [-1, 1]; NaN: untried"),
-    Column("resumed_train_loss", "<f4", ("resume", "point"), "loss", "Curve of each resumed remedy; NaN before it branches off"),
+    Column(
+        "resumed_train_loss",
+        "<f4",
+        ("resume", "point"),
+        "loss",
+        "Curve of each resumed remedy; NaN before it branches off",
+    ),
 )
 
 COLUMNS: dict[str, Column] = {column.name: column for column in _ALL}

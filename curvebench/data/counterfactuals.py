@@ -5,25 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from curvebench.data.dataset import Dataset
+from curvebench.remedies import family_members
 from curvebench.spec import Action, Float
 
 _SAME_RATE = 1e-3
 """Rates closer than this, as a ratio, are the same point of a grid."""
 
 
-def best_remedy(dataset: Dataset, row: int) -> int:
-    """Index of the remedy with the largest gain on a run; 0 (none) where nothing helps."""
-    gains = np.nan_to_num(dataset["remedy_gain"][row], nan=-np.inf)
-    longer = [remedy.action is Action.TRAIN_LONGER for remedy in dataset.meta.remedies]
-    gains = np.where(longer, -np.inf, gains)
-    return int(np.argmax(gains)) if gains.max() > 0 else 0
+def best_remedy(dataset: Dataset, row: int, diagnosis: str) -> int:
+    """Index of the remedy with the largest gain on a run, of those that a diagnosis stands for; 0 where none helps."""
+    members = family_members(dataset.meta.remedies, diagnosis)
+    gains = np.nan_to_num(dataset["remedy_gain"][row, members], nan=-np.inf)
+    return int(members[np.argmax(gains)]) if gains.max(initial=0.0) > 0 else 0
 
 
 def curve_after(dataset: Dataset, row: int, remedy_index: int) -> Float | None:
     """Training loss (n_points,) float32 after a remedy; None where that run is not in the data set.
 
     A resumed curve starts where it branches off; the other remedies lead to another run of the same group, which
-    thinning may have left out. After `change_output` the curve is in the loss of the new output.
+    thinning may have left out. None also where the other run was trained with another loss.
 
     Args:
         dataset: any data set.
@@ -39,8 +39,8 @@ def curve_after(dataset: Dataset, row: int, remedy_index: int) -> Float | None:
         case Action.RESTART:
             is_twin = dataset["cell"] == dataset["cell"][row]
         case Action.CHANGE_OUTPUT:
-            is_twin = np.isnan(dataset["remedy_gain"][:, remedy_index]) & (dataset["group"] == dataset["group"][row])
-            for name in ("schedule", "decay", "warmup"):
+            is_twin = np.isnan(dataset["remedy_gain"][:, remedy_index])
+            for name in ("group", "loss", "schedule", "decay", "warmup"):
                 is_twin &= dataset[name] == dataset[name][row]
         case _:
             return None

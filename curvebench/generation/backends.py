@@ -34,7 +34,9 @@ def run_local(work: Callable[[T], R], items: Iterable[T], n_workers: int, on_don
         for item in waiting:
             on_done(item, work(item))
         return
-    pool = ProcessPoolExecutor(min(n_workers, len(waiting)), mp_context=get_context("spawn"), initializer=_let_parent_stop)
+    pool = ProcessPoolExecutor(
+        min(n_workers, len(waiting)), mp_context=get_context("spawn"), initializer=_let_parent_stop
+    )
     try:
         running: dict[Future[R], T] = {pool.submit(work, item): item for item in waiting}
         while running:

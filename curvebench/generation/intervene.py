@@ -255,9 +255,15 @@ class _GroupTrainer:
             {},
         )
         states = {t: State(s.parameters[rows], s.slots[rows], t) for t, s in result.checkpoints.items()}
-        untried = [np.full((n, n_resumes, len(OBJECTIVES)), np.nan) for _ in range(2)]
-        longer = [np.full((n, len(OBJECTIVES)), np.nan) for _ in range(2)]
-        return _Block(part, states, *untried, np.full((n, n_resumes, n_recorded), np.nan, np.float32), *longer)
+        return _Block(
+            trajectories=part,
+            checkpoints=states,
+            resumed_outcome=np.full((n, n_resumes, len(OBJECTIVES)), np.nan),
+            resumed_val_outcome=np.full((n, n_resumes, len(OBJECTIVES)), np.nan),
+            resumed_train_loss=np.full((n, n_resumes, n_recorded), np.nan, np.float32),
+            longer_outcome=np.full((n, len(OBJECTIVES)), np.nan),
+            longer_val_outcome=np.full((n, len(OBJECTIVES)), np.nan),
+        )
 
     # -------------------------------------------------------------------------------------- remedies
 
@@ -279,8 +285,9 @@ class _GroupTrainer:
         for pair in pairs:
             state = self.blocks[pair].checkpoints[at]
             alive = np.isfinite(state.parameters).all(axis=1) & ~self._was_dead(pair, at)
-            self.blocks[pair].resumed_outcome[np.ix_(~alive, columns)] = np.inf
-            self.blocks[pair].resumed_val_outcome[np.ix_(~alive, columns)] = np.inf
+            dead = np.flatnonzero(~alive)[:, None]
+            self.blocks[pair].resumed_outcome[dead, columns] = np.inf
+            self.blocks[pair].resumed_val_outcome[dead, columns] = np.inf
             living += [(pair, int(seed)) for seed in np.flatnonzero(alive)]
             states += [(state.parameters[seed], state.slots[seed]) for seed in np.flatnonzero(alive)]
         if not living:
@@ -301,7 +308,8 @@ class _GroupTrainer:
     def _was_dead(self, pair: Pair, at: int) -> Bool:
         """Whether each seed's training loss had ceased to be finite when `at` updates were made, (n_seeds,)."""
         points = self.record_steps <= at
-        return ~np.isfinite(self.blocks[pair].trajectories.train_loss[:, points]).all(axis=1)
+        is_dead: Bool = np.any(~np.isfinite(self.blocks[pair].trajectories.train_loss[:, points]), axis=1)
+        return is_dead
 
     def train_longer(self) -> None:
         """Train twice as long, the schedule stretched, for the seeds that the recipe asks it for."""
@@ -356,7 +364,7 @@ class _GroupTrainer:
         )
 
     def _remedied(self, pair: Pair) -> tuple[Float, Float]:
-        """Outcomes of all remedies of a cell and rate in its own objective, training and validation, (K, n_remedies)."""
+        """Outcomes of all remedies in the cell's own objective, on training and validation set, (K, n_remedies)."""
         block = self.blocks[pair]
         own = self.cells[pair[0]].objective
         tables = []

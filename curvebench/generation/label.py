@@ -23,6 +23,7 @@ from curvebench.spec import (
     Bool,
     Diagnosis,
     Float,
+    Int,
     Remedy,
 )
 
@@ -104,9 +105,7 @@ def label_rates(
     """
     means, spreads = _mean_and_half_width(gains, thresholds.confidence)
     families = [_best_member(means, spreads, family_members(remedies, name)) for name in FAMILIES]
-    mean, lower, upper = (
-        np.stack([getattr(f, name) for f in families], axis=1) for name in ("mean", "lower", "upper")
-    )
+    mean, lower, upper = (np.stack([getattr(f, name) for f in families], axis=1) for name in ("mean", "lower", "upper"))
     material = lower >= thresholds.material_gain
     immaterial = ~(upper >= thresholds.material_gain)
     accepted = _accepted(mean, material, thresholds)
@@ -152,7 +151,7 @@ def _ordered_total(values: Sequence[Float]) -> Float:
     return total
 
 
-def _best_member(means: Float, spreads: Float, members: Sequence[int] | NDArray[np.intp]) -> _Family:
+def _best_member(means: Float, spreads: Float, members: Int) -> _Family:
     """Test only the member with the best mean; a family without a tried member is never material."""
     m = len(means)
     if len(members) == 0:
@@ -173,11 +172,12 @@ def _accepted(mean: Float, material: Bool, thresholds: Thresholds) -> Bool:
     return np.asarray(material & (length >= thresholds.accept_share * best))
 
 
-def _cheapest(accepted: Bool, mean: Float) -> NDArray[np.intp]:
+def _cheapest(accepted: Bool, mean: Float) -> Int:
     """(m,) index of the cheapest accepted family; of equally cheap ones the better; 0 where none is accepted."""
     price = np.array([_PRICE[FAMILY_OF_DIAGNOSIS[name][0]] for name in FAMILIES], dtype=np.float64)
     gain = np.where(np.isfinite(mean), mean, -1.0)
-    return np.argmin(np.where(accepted, price - 0.25 * gain, np.inf), axis=1)
+    cheapest: Int = np.argmin(np.where(accepted, price - 0.25 * gain, np.inf), axis=1)
+    return cheapest
 
 
 def _onset(diagnosis: NDArray[np.str_], lower: Float, remedies: Sequence[Remedy], material_gain: float) -> Float:

@@ -54,9 +54,9 @@ class ProblemSet(_Strict):
     family: Annotated[str, _OneOf(tuple(FAMILIES))] = Field(description="Problem family.")
     split: Annotated[str, _OneOf(SPLITS)] = Field(description="Split that all these instances belong to.")
     instances: int = Field(ge=1, le=100_000, description="Number of instances.")
-    first: int = Field(0, ge=0, le=1_000_000, description="Number of the first instance.")
-    n_train: int = Field(256, ge=16, le=4096, description="Training examples, fewer where the data has fewer.")
-    n_val: int = Field(64, ge=8, le=4096, description="Validation examples.")
+    first: int = Field(default=0, ge=0, le=1_000_000, description="Number of the first instance.")
+    n_train: int = Field(default=256, ge=16, le=4096, description="Training examples, fewer where the data has fewer.")
+    n_val: int = Field(default=64, ge=8, le=4096, description="Validation examples.")
 
 
 class NetworkSpec(_Strict):
@@ -66,7 +66,7 @@ class NetworkSpec(_Strict):
     depth: int = Field(ge=1, le=16, description="Hidden layers.")
     width: int = Field(ge=1, le=512, description="Units per hidden layer.")
     activation: Annotated[str, _OneOf(HIDDEN_ACTIVATIONS)]
-    init_gain: float = Field(1.0, gt=0.0, le=100.0, description="Factor on the initial weights.")
+    init_gain: float = Field(default=1.0, gt=0.0, le=100.0, description="Factor on the initial weights.")
 
 
 class Setting(_Strict):
@@ -82,8 +82,8 @@ class Setting(_Strict):
     beta1: Share = 0.9
     beta2: Share = 0.999
     alpha: Share = 0.99
-    epsilon: float = Field(1e-8, gt=0.0, le=1.0)
-    weight_decay: float = Field(0.01, ge=0.0, le=1.0)
+    epsilon: float = Field(default=1e-8, gt=0.0, le=1.0)
+    weight_decay: float = Field(default=0.01, ge=0.0, le=1.0)
 
     def to_optimizer(self) -> Optimizer:
         """The optimiser of the contract."""
@@ -96,8 +96,8 @@ class ScheduleSpec(_Strict):
 
     name: Name
     shape: Annotated[str, _OneOf(tuple(SHAPES))]
-    decay: float = Field(1.0, ge=1.0, le=1e6, description="Factor by which the rate has fallen at the end.")
-    warmup: float = Field(0.0, ge=0.0, le=0.5, description="Share of training spent in linear warm-up.")
+    decay: float = Field(default=1.0, ge=1.0, le=1e6, description="Factor by which the rate has fallen at the end.")
+    warmup: float = Field(default=0.0, ge=0.0, le=0.5, description="Share of training spent in linear warm-up.")
 
 
 class OutputSpec(_Strict):
@@ -113,41 +113,49 @@ class MixEntry(_Strict):
     """A phenomenon: which networks, settings, schedules and outputs its groups are drawn from."""
 
     phenomenon: Name
-    weight: float = Field(1.0, gt=0.0, le=1e6, description="Share of the groups, relative to the other entries.")
+    weight: float = Field(
+        default=1.0, gt=0.0, le=1e6, description="Share of the groups, relative to the other entries."
+    )
     networks: Names
     settings: Names
     schedules: Names
-    outputs: list[Name] = Field([], max_length=64, description="Tried beside the output that fits the targets.")
+    outputs: list[Name] = Field(default=[], max_length=64, description="Tried beside the output that fits the targets.")
     schedules_per_group: int = Field(ge=1, le=64)
-    outputs_per_group: int = Field(0, ge=0, le=64, description="How many of `outputs` a group tries.")
+    outputs_per_group: int = Field(default=0, ge=0, le=64, description="How many of `outputs` a group tries.")
 
 
 class Sweep(_Strict):
     """Base rates and paired seeds of every cell."""
 
     seeds: int = Field(ge=2, le=MAX_SEEDS, description="Paired seeds; labels want at least 4.")
-    points_per_decade: int = Field(6, ge=1, le=24)
-    coarse_every: int = Field(3, ge=1, le=24, description="The coarse pass tries every so many grid points.")
-    max_extensions: int = Field(4, ge=0, le=24, description="Coarse points that may be added at each end.")
+    points_per_decade: int = Field(default=6, ge=1, le=24)
+    coarse_every: int = Field(default=3, ge=1, le=24, description="The coarse pass tries every so many grid points.")
+    max_extensions: int = Field(default=4, ge=0, le=24, description="Coarse points that may be added at each end.")
 
 
 class Remedies(_Strict):
     """Which remedies are tried."""
 
-    resume_factors: list[Annotated[float, Field(gt=0.0, le=1e4)]] = Field([0.01, 0.1, 10.0, 100.0], max_length=16)
-    resume_at: list[Annotated[float, Field(gt=0.0, lt=1.0)]] = Field([0.5, 0.75, 0.9], max_length=16)
-    train_longer_seeds: int = Field(0, ge=0, le=64, description="Seeds that are also trained twice as long.")
-    cost_weight: Share = Field(0.02, description="Net gain = gain - this x extra training.")
+    resume_factors: list[Annotated[float, Field(gt=0.0, le=1e4)]] = Field(
+        default=[0.01, 0.1, 10.0, 100.0], max_length=16
+    )
+    resume_at: list[Annotated[float, Field(gt=0.0, lt=1.0)]] = Field(default=[0.5, 0.75, 0.9], max_length=16)
+    train_longer_seeds: int = Field(default=0, ge=0, le=64, description="Seeds that are also trained twice as long.")
+    cost_weight: Share = Field(default=0.02, description="Net gain = gain - this x extra training.")
 
 
 class LabelRules(_Strict):
     """Thresholds of the label by intervention."""
 
-    material_gain: float = Field(0.1, gt=0.0, lt=1.0)
-    confidence: Annotated[float, _OneOf(CONFIDENCES)] = Field(0.9, description="Of the one-sided t-interval.")
-    tie: float = Field(0.005, ge=0.0, lt=1.0, description="Differences below this share of the cap are no gain.")
-    accept_share: float = Field(0.8, gt=0.0, le=1.0, description="Share of the best gain, in l, that is accepted.")
-    largest_ratio: float = Field(100.0, gt=1.0, le=1e6, description="l is capped at the log of this.")
+    material_gain: float = Field(default=0.1, gt=0.0, lt=1.0)
+    confidence: Annotated[float, _OneOf(CONFIDENCES)] = Field(default=0.9, description="Of the one-sided t-interval.")
+    tie: float = Field(
+        default=0.005, ge=0.0, lt=1.0, description="Differences below this share of the cap are no gain."
+    )
+    accept_share: float = Field(
+        default=0.8, gt=0.0, le=1.0, description="Share of the best gain, in l, that is accepted."
+    )
+    largest_ratio: float = Field(default=100.0, gt=1.0, le=1e6, description="l is capped at the log of this.")
 
 
 class Splits(_Strict):
@@ -165,19 +173,21 @@ class Recipe(_Strict):
     description: str = Field("", max_length=2000)
     master_seed: int = Field(ge=0, lt=2**63)
     engine: Literal["torch"]
-    n_points: int = Field(128, ge=8, le=2048, description="Points of every curve.")
-    groups_per_instance: int = Field(1, ge=1, le=1000)
+    n_points: int = Field(default=128, ge=8, le=2048, description="Points of every curve.")
+    groups_per_instance: int = Field(default=1, ge=1, le=1000)
     problems: Annotated[list[ProblemSet], Field(min_length=1, max_length=1000)]
     networks: Annotated[list[NetworkSpec], Field(min_length=1, max_length=1000)]
     settings: Annotated[list[Setting], Field(min_length=1, max_length=1000)]
     schedules: Annotated[list[ScheduleSpec], Field(min_length=1, max_length=1000)]
-    outputs: list[OutputSpec] = Field([], max_length=1000)
+    outputs: list[OutputSpec] = Field(default=[], max_length=1000)
     mix: Annotated[list[MixEntry], Field(min_length=1, max_length=1000)]
     sweep: Sweep
     remedies: Remedies = Remedies()
     labels: LabelRules = LabelRules()
     splits: Splits = Splits()
-    keep: dict[Annotated[str, _OneOf(LABELS)], Share] = Field({}, description="Label -> share of its (cell, rate)s that is kept.")
+    keep: dict[Annotated[str, _OneOf(LABELS)], Share] = Field(
+        {}, description="Label -> share of its (cell, rate)s that is kept."
+    )
 
 
 @dataclass(frozen=True)

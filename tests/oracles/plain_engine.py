@@ -39,14 +39,18 @@ class PlainEngine:
         return Trajectories(**columns, checkpoints=checkpoints)
 
     def train_one(self, job: TrainingJob, run: int) -> dict:
-        to_tensor = lambda array: torch.tensor(np.asarray(array), dtype=self.dtype)
+        def to_tensor(array):
+            return torch.tensor(np.asarray(array), dtype=self.dtype)
+
+        def loss_function(outputs, targets):
+            return training_loss(job.output.loss, outputs, targets, job.task)
+
         x, y = to_tensor(job.train_inputs), to_tensor(job.train_targets)
         x_val, y_val = to_tensor(job.val_inputs), to_tensor(job.val_targets)
         model = make_model(job.network, job.output.activation, self.dtype)
         set_parameters(model, to_tensor(job.start.parameters[run]))
         optimizer = make_optimizer(model, job.optimizer)
         set_slots(model, optimizer, job.optimizer.name, to_tensor(job.start.slots[run]), job.start.n_updates)
-        loss_function = lambda outputs, targets: training_loss(job.output.loss, outputs, targets, job.task)
 
         n_points = len(job.record_steps)
         curves = {name: np.full(n_points, np.nan) for name in ("train_loss", "val_loss", "grad_norm")}

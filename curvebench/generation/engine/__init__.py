@@ -22,9 +22,7 @@ def make_engine(name: str, device: str = "cpu") -> Engine:
     if name not in ENGINES:
         raise UsageError(f"There is no engine {name!r}; known engines: {', '.join(ENGINES)}.")
     if name == "torch" and find_spec("torch") is None:
-        raise UsageError(
-            "The engine 'torch' needs PyTorch, which is not installed; pip install 'curvebench[torch]'."
-        )
+        raise UsageError("The engine 'torch' needs PyTorch, which is not installed; pip install 'curvebench[torch]'.")
     module, _, attribute = ENGINES[name].partition(":")
     engine: Engine = getattr(import_module(module), attribute)(device=device)
     return engine

@@ -23,8 +23,8 @@ from curvebench.spec import (
     Optimizer,
     Output,
     State,
-    Trajectories,
     TrainingJob,
+    Trajectories,
     UsageError,
 )
 
@@ -277,7 +277,7 @@ class _Stack:
         job, (inputs, targets) = self.job, data
         leaves = layers(self.parameters, job.network)
         total = torch.zeros(len(self.rows), len(losses), dtype=torch.float64, device=self.device)
-        for x, y in zip(inputs.split(EVALUATION_ROWS), targets.split(EVALUATION_ROWS), strict=True):
+        for x, y in zip(torch.split(inputs, EVALUATION_ROWS), torch.split(targets, EVALUATION_ROWS), strict=True):
             outputs = forward(leaves, x.expand(len(self.rows), -1, -1), job.network, job.output)
             if in_targets:
                 outputs = in_target_space(outputs, job.output.loss, job.task)
@@ -323,17 +323,13 @@ class _Stack:
         is_dead = self.death_point < n_points
         is_dead[self.rows[self.is_dead].cpu().numpy()] = True
         last = np.minimum(np.arange(n_points), self.death_point[:, None])
-        curves = [
-            np.take_along_axis(c, last, axis=1) for c in (self.train_loss, self.val_loss, self.grad_norm)
-        ]
+        curves = [np.take_along_axis(c, last, axis=1) for c in (self.train_loss, self.val_loss, self.grad_norm)]
         outcomes = self.outcome_sums / max(1, n_outcomes)
-        is_absent = np.array(
-            [self.job.task == "regression" and name == "cross_entropy" for name in OBJECTIVES]
-        )
+        is_absent = np.array([self.job.task == "regression" and name == "cross_entropy" for name in OBJECTIVES])
         outcomes[:, is_dead] = np.inf
         outcomes[~np.isfinite(outcomes)] = np.inf
         outcomes[..., is_absent] = np.nan
-        return Trajectories(*curves, *outcomes, is_dead, self.checkpoints)
+        return Trajectories(curves[0], curves[1], curves[2], outcomes[0], outcomes[1], is_dead, self.checkpoints)
 
 
 def _concatenate(parts: list[Trajectories]) -> Trajectories:

@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from oracles.plain_engine import PlainEngine  # noqa: E402
+from oracles.plain_engine import PlainEngine
 
-from curvebench.generation.engine import make_engine  # noqa: E402
-from curvebench.generation.engine import stacked  # noqa: E402
-from curvebench.generation.engine.stacked import TorchEngine  # noqa: E402
-from curvebench.generation.intervene import outcome_steps, record_steps  # noqa: E402
-from curvebench.generation.networks import initial_parameters, initial_state  # noqa: E402
-from curvebench.generation.schedules import SHAPES, schedule_shape  # noqa: E402
-from curvebench.spec import (  # noqa: E402
+from curvebench.generation.engine import (
+    make_engine,
+    stacked,
+)
+from curvebench.generation.engine.stacked import TorchEngine
+from curvebench.generation.intervene import outcome_steps, record_steps
+from curvebench.generation.networks import initial_parameters, initial_state
+from curvebench.generation.schedules import SHAPES, schedule_shape
+from curvebench.spec import (
     HIDDEN_ACTIVATIONS,
     LOSSES,
     OPTIMIZERS,

@@ -1,0 +1,461 @@
+"""The file of a data set, HDF5: written whole or not at all, screened before anything in it is trusted."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import re
+import socket
+import stat
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5f, h5l, h5o, h5p, h5s, h5t, h5z
+
+from curvebench.data.columns import COLUMNS, FORMAT_VERSION, Column
+from curvebench.data.dataset import Array, Dataset, Meta, content_sha256, from_stored, shape_faults, to_stored
+from curvebench.spec import CheckFailed, CurveBenchError, InputError, UsageError
+
+FORMAT_NAME = "curvebench"
+
+CHUNK_BYTES = 128 * 1024
+"""Size of the pieces that are compressed and checksummed one by one."""
+
+MAX_BYTES = 8 * 1024**3
+"""Largest data set that is read unless the caller allows more."""
+
+MAX_CHUNK_BYTES = 64 * 1024**2
+MAX_INFLATION = 1032
+"""What a byte of deflate can at most become."""
+
+INFLATION_FLOOR = 1024**2
+"""Columns of at most this many bytes may be stored in any size."""
+
+MAX_ROOT_ENTRIES = 1000
+ALLOWED_FILTERS: Mapping[int, str] = {
+    h5z.FILTER_SHUFFLE: "shuffle",
+    h5z.FILTER_DEFLATE: "gzip",
+    h5z.FILTER_FLETCHER32: "fletcher32",
+}
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_ATTRIBUTES_IN_HEADER = 1000
+_IMAGE_GROWTH_BYTES = 1024**2
+
+
+# ---------------------------------------------------------------------------------------------- writing
+
+
+def write(dataset: Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> str:
+    """Write a data set to a file that is, at every moment, either absent, the old one, or the whole new one.
+
+    Args:
+        dataset: any number of rows, none included.
+        path: of the file; its folder must exist.
+        overwrite: replace a file that is already there.
+
+    Returns:
+        The content hash, which stands in the file too.
+
+    Raises:
+        UsageError: the path cannot be written to, the disk is full, or the file exists and `overwrite` is
+            not set; whatever was there before is untouched.
+    """
+    path = Path(path)
+    check_target(path, overwrite=overwrite)
+    digest = content_sha256(dataset)
+    _publish(_file_image(dataset, digest), path, overwrite)
+    return digest
+
+
+def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Find out early whether `write` could write to a path, before hours of work go into what is to be written.
+
+    Raises:
+        UsageError: it could not, and why.
+    """
+    path = Path(path)
+    folder = path.parent
+    if "\0" in str(path):
+        raise UsageError(f"{str(path)!r} cannot be written: a path has no NUL character.")
+    try:
+        if not folder.is_dir():
+            raise UsageError(f"{path} cannot be written: the folder {folder} does not exist; create it first.")
+        mode = path.lstat().st_mode if os.path.lexists(path) else None
+    except OSError as error:
+        raise UsageError(_why_not_written(path, error)) from None
+    if mode is not None and not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
+        raise UsageError(f"{path} cannot be written: it is {kind}; choose another name.")
+    if mode is not None and not overwrite:
+        raise UsageError(f"{path} already exists; choose another name or allow it to be overwritten.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{path} cannot be written: the folder {folder} does not allow it.")
+
+
+def _file_image(dataset: Dataset, digest: str) -> bytes:
+    """The bytes of the file, built in memory: HDF5 does not survive a full disk, Python's own writing does."""
+    access, creation = h5p.create(h5p.FILE_ACCESS), h5p.create(h5p.FILE_CREATE)
+    access.set_fapl_core(_IMAGE_GROWTH_BYTES, False)
+    access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)  # metadata has checksums from there on
+    creation.set_obj_track_times(False)
+    creation.set_attr_phase_change(_ATTRIBUTES_IN_HEADER, 0)  # only there do large attributes have checksums
+    name = f"curvebench-{uuid.uuid4().hex}".encode()
+    with h5py.File(h5f.create(name, h5f.ACC_TRUNC, creation, access)) as file:
+        attributes = dataset.meta.to_text()
+        attributes |= {"format": FORMAT_NAME, "content_sha256": digest, "columns": json.dumps(list(COLUMNS))}
+        _write_attributes(file, attributes)
+        for column_name, column in COLUMNS.items():
+            _write_column(file, column, dataset[column_name])
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def _write_attributes(target: h5py.HLObject, attributes: Mapping[str, str]) -> None:
+    """Fixed-length strings only: those of variable length live in a heap without checksums."""
+    for name, text in attributes.items():
+        encoded = text.encode()
+        dtype = h5py.string_dtype("utf-8", max(1, len(encoded)))
+        target.attrs.create(name, np.array(encoded, dtype=dtype), dtype=dtype)
+
+
+def _write_column(file: h5py.File, column: Column, values: Array) -> None:
+    stored = to_stored(column, values)
+    if column.is_text:
+        stored = stored.view(h5py.string_dtype("utf-8", column.itemsize))
+    dataset = file.create_dataset(
+        column.name,
+        data=stored,
+        chunks=chunk_shape(stored.shape, column.itemsize),
+        maxshape=tuple(n or None for n in stored.shape),  # HDF5 has no chunks on an axis fixed at length 0
+        compression="gzip",
+        compression_opts=4,
+        shuffle=True,
+        fletcher32=True,
+        track_times=False,
+    )
+    attributes = {"unit": column.unit, "description": column.description}
+    attributes |= {"axes": json.dumps(["run", *column.axes])}
+    if column.values:
+        attributes["values"] = json.dumps(column.values)
+    _write_attributes(dataset, attributes)
+
+
+def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Chunks of whole rows where they fit into `CHUNK_BYTES`, as many as fit.
+
+    >>> chunk_shape((100_000, 128), 4), chunk_shape((0,), 4), chunk_shape((10, 2, 10**6), 4)
+    ((256, 128), (1,), (1, 1, 32768))
+    """
+    room = CHUNK_BYTES // itemsize
+    chunk: list[int] = []
+    for n in reversed(shape):
+        chunk.insert(0, max(1, min(n, room)))
+        room //= chunk[0]
+    return tuple(chunk)
+
+
+def _publish(image: bytes, path: Path, overwrite: bool) -> None:
+    """Let the bytes appear at the path in one step, or leave no trace."""
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
+    temporary = path.with_name(f".{path.name[:60]}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+    try:
+        _write_synced(temporary, image)
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _move_without_clobbering(temporary, path)
+        _sync_folder(path.parent)
+    except FileExistsError:
+        raise UsageError(f"{path} already exists; choose another name or allow it to be overwritten.") from None
+    except OSError as error:
+        raise UsageError(_why_not_written(path, error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _write_synced(path: Path, image: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(image)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _move_without_clobbering(temporary: Path, path: Path) -> None:
+    """Rename, but fail where something exists, even if it came into being a moment ago.
+
+    Raises:
+        FileExistsError: something does.
+    """
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if isinstance(error, FileExistsError) or error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _reserve_and_replace(temporary, path)  # a file system without hard links
+
+
+def _reserve_and_replace(temporary: Path, path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a power cut, where the system can do so for folders."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _why_not_written(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{path} cannot be written: there is no room ({error.strerror}); free some or choose another disk."
+    return f"{path} cannot be written: {error.strerror or error}."
+
+
+# ---------------------------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `verify` found out about a file in which everything is as it should be.
+
+    Attributes:
+        path: of the file.
+        n_bytes: its size.
+        n_runs: rows.
+        recipe_name: recipe that the data come from.
+        format_version: of the file.
+        content_sha256: as computed from what was read, and as it stands in the file.
+    """
+
+    path: str
+    n_bytes: int
+    n_runs: int
+    recipe_name: str
+    format_version: int
+    content_sha256: str
+
+
+def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Dataset:
+    """Read a data set. Columns that the format does not know are ignored.
+
+    Args:
+        path: of the file.
+        max_bytes: refuse columns that would take more bytes than this in all.
+
+    Raises:
+        InputError: the file is missing, damaged, foreign, of a newer format, not as the format wants it, or
+            built to reach outside itself or to exhaust memory.
+    """
+    with _reading(path) as file:
+        dataset, _ = _load(file, max_bytes)
+        return dataset
+
+
+def verify(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Report:
+    """Read all of a file and compare its content with the content hash that stands in it.
+
+    Args:
+        path: of the file.
+        max_bytes: as for `load`.
+
+    Raises:
+        InputError: `load` could not read it.
+        CheckFailed: it can be read, but its content is not what was written.
+    """
+    with _reading(path) as file:
+        dataset, stated = _load(file, max_bytes)
+        found = content_sha256(dataset)
+        if found != stated:
+            raise CheckFailed(f"the content hash is {found}, but {stated!r} was written; the content was changed.")
+        meta = dataset.meta
+        return Report(
+            path=os.fspath(path),
+            n_bytes=os.stat(path).st_size,
+            n_runs=dataset.n_runs,
+            recipe_name=meta.recipe_name,
+            format_version=meta.format_version,
+            content_sha256=found,
+        )
+
+
+def read_meta(path: str | os.PathLike[str]) -> Meta:
+    """Read what gives the columns their meaning, and nothing else.
+
+    Raises:
+        InputError: the file is missing, damaged, foreign or of a newer format.
+    """
+    with _reading(path) as file:
+        return Meta.from_text(_read_attributes(file))
+
+
+@contextlib.contextmanager
+def _reading(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    """An open file; every failure comes out as one sentence that names the path."""
+    try:
+        _check_plain_hdf5(path)
+        with h5py.File(path, "r") as file:
+            yield file
+    except CurveBenchError as error:
+        raise type(error)(f"{os.fspath(path)}: {error}") from error.__cause__
+    except MemoryError:
+        raise InputError(f"{os.fspath(path)}: the data set does not fit into memory.") from None
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # whatever h5py makes of damage
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{os.fspath(path)}: the file is damaged or cut short (HDF5: {reason}); get it again."
+        ) from error
+
+
+def _check_plain_hdf5(path: str | os.PathLike[str]) -> None:
+    """Look at the first bytes, before HDF5 does."""
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
+            raise InputError(f"it is {kind}; a data set is a file.")
+        with open(path, "rb") as file:
+            start = file.read(len(_SIGNATURE))
+    except FileNotFoundError:
+        raise InputError("there is no such file.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"it cannot be opened: {getattr(error, 'strerror', None) or error}.") from None
+    if not start:
+        raise InputError("the file is empty; a data set is an HDF5 file.")
+    if start != _SIGNATURE:
+        raise InputError("it is not an HDF5 file (by its first bytes); a data set is one.")
+
+
+def _load(file: h5py.File, max_bytes: int) -> tuple[Dataset, str]:
+    """The data set and the content hash that the file states. Reads no array before all is screened."""
+    attributes = _read_attributes(file)
+    meta = Meta.from_text(attributes)
+    _screen_links(file)
+    _screen_columns(file, meta, max_bytes)
+    columns = {name: from_stored(column, file[name][...]) for name, column in COLUMNS.items()}
+    return Dataset(columns, meta), attributes["content_sha256"]
+
+
+# -------------------------------------------------------------------------------------------- screening
+
+
+def _read_attributes(file: h5py.File) -> dict[str, str]:
+    """The text of the root attributes that the format knows, in a file of this format and version."""
+    if not h5a.exists(file.id, b"format") or _attribute_text(file, "format") != FORMAT_NAME:
+        raise InputError("it is an HDF5 file, but not a data set of CurveBench (its attribute `format` says so).")
+    version = _attribute_text(file, "format_version") if h5a.exists(file.id, b"format_version") else "none"
+    if version != str(FORMAT_VERSION):
+        raise InputError(
+            f"its format version is {version!r}; this program reads version {FORMAT_VERSION}; "
+            "update curvebench or convert the file."
+        )
+    names = [*Meta.__dataclass_fields__, "content_sha256"]
+    if missing := [name for name in names if not h5a.exists(file.id, name.encode())]:
+        raise InputError(f"its attributes {', '.join(missing)} are missing; every data set has them.")
+    return {name: _attribute_text(file, name) for name in names}
+
+
+def _attribute_text(file: h5py.File, name: str) -> str:
+    attribute = h5a.open(file.id, name.encode())
+    kind = attribute.get_type()
+    is_fixed_text = kind.get_class() == h5t.STRING and not kind.is_variable_str()
+    if not is_fixed_text or attribute.get_space().get_simple_extent_type() != h5s.SCALAR:
+        raise InputError(f"its attribute {name!r} is not one text of fixed length, as the format asks.")
+    try:
+        return bytes(file.attrs[name]).decode()
+    except UnicodeDecodeError:
+        raise InputError(f"its attribute {name!r} is not UTF-8.") from None
+
+
+def _screen_links(file: h5py.File) -> None:
+    """Nothing in the file may point out of it, or go deeper than its root."""
+    if len(file) > MAX_ROOT_ENTRIES:
+        raise InputError(f"it has {len(file)} entries; more than {MAX_ROOT_ENTRIES} are not read.")
+    for name in file:
+        key = name.encode("utf-8", "surrogateescape")
+        if file.id.links.get_info(key).type != h5l.TYPE_HARD:
+            raise InputError(f"{name!r} is a soft or external link; links are not followed, do not trust the file.")
+        if h5o.get_info(file.id, key).type != h5o.TYPE_DATASET:
+            raise InputError(f"{name!r} is not a plain HDF5 dataset; the format has no groups or named types.")
+
+
+def _screen_columns(file: h5py.File, meta: Meta, max_bytes: int) -> None:
+    """Every column there, stored plainly, of the right type and shape, and of a size that can be true."""
+    if missing := [name for name in COLUMNS if name not in file]:
+        raise InputError(f"its columns {', '.join(missing)} are missing; every data set has them.")
+    shapes, faults, n_bytes = {}, [], 0
+    for name, column in COLUMNS.items():
+        stored = h5d.open(file.id, name.encode())
+        _screen_storage(name, stored.get_create_plist())
+        faults += _type_faults(column, stored.get_type())
+        shapes[name] = stored.shape if stored.shape is not None else ()
+        n_bytes += _screen_size(column, stored)
+    faults += shape_faults(shapes, meta.remedies)
+    if faults:
+        raise InputError(f"its columns are not as the format wants them: {'; '.join(faults)}.")
+    if n_bytes > max_bytes:
+        raise InputError(f"it declares {n_bytes} bytes of data; the limit is {max_bytes} unless you raise it.")
+
+
+def _screen_storage(name: str, creation: Any) -> None:
+    """No bytes from elsewhere, and no filter that is not built in; asked before anything opens them."""
+    if creation.get_layout() not in (h5d.CHUNKED, h5d.CONTIGUOUS, h5d.COMPACT):
+        raise InputError(f"`{name}` is a virtual dataset, which reads other files; do not trust the file.")
+    if creation.get_external_count():
+        raise InputError(f"`{name}` keeps its bytes in another file; do not trust the file.")
+    filters = [creation.get_filter(i)[0] for i in range(creation.get_nfilters())]
+    if unknown := [code for code in filters if code not in ALLOWED_FILTERS]:
+        raise InputError(
+            f"`{name}` is stored with the filters {unknown}; allowed are {', '.join(ALLOWED_FILTERS.values())}; "
+            "repack it with gzip (h5repack -f GZIP=4)."
+        )
+    if len(set(filters)) != len(filters):
+        raise InputError(f"`{name}` passes a filter twice; do not trust the file.")
+
+
+def _type_faults(column: Column, kind: h5t.TypeID) -> list[str]:
+    wanted = f"the format asks for {column.dtype!r}"
+    code = kind.get_class()
+    if code not in (h5t.INTEGER, h5t.FLOAT, h5t.STRING):
+        return [f"`{column.name}` does not hold numbers or text of fixed length; {wanted}"]
+    if code == h5t.STRING and kind.is_variable_str():
+        return [f"`{column.name}` holds text of variable length; {wanted}"]
+    if kind.dtype != np.dtype(column.dtype):
+        return [f"`{column.name}` has the type {kind.dtype.str!r}; {wanted}"]
+    return []
+
+
+def _screen_size(column: Column, stored: h5d.DatasetID) -> int:
+    """Bytes that the column takes in memory, if what is stored can amount to that."""
+    itemsize = int(stored.get_type().get_size())
+    declared = itemsize * math.prod(stored.shape or (0,))
+    on_disk = int(stored.get_storage_size())
+    if declared > INFLATION_FLOOR and declared > MAX_INFLATION * on_disk:
+        raise InputError(f"`{column.name}` declares {declared} bytes, but stores {on_disk}; do not trust the file.")
+    creation = stored.get_create_plist()
+    if creation.get_layout() == h5d.CHUNKED:
+        chunk = itemsize * math.prod(creation.get_chunk())
+        if chunk > MAX_CHUNK_BYTES:
+            raise InputError(f"`{column.name}` has chunks of {chunk} bytes; at most {MAX_CHUNK_BYTES} are read.")
+    return declared

@@ -1,0 +1,1 @@
+"""Judging a diagnoser: scores, their intervals, and the result."""
