@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from curvebench.data.versions import package_versions
 from curvebench.spec import DIAGNOSES
 
 OK, FAILED, INVALID_OUTPUT = "ok", "failed", "invalid_output"
@@ -66,7 +65,7 @@ class Result:
     intervals: Mapping[str, tuple[float, float]] | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
     microseconds_per_curve: float | None = None
-    versions: Mapping[str, str] = field(default_factory=lambda: package_versions())
+    versions: Mapping[str, str] = field(default_factory=package_versions)
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain lists, dicts, text and numbers; None in place of NaN."""
@@ -91,14 +90,3 @@ class Result:
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a score depends on; "unknown" where one is not installed."""
-    versions = {"python": platform.python_version()}
-    for package in ("curvebench", "numpy", "scikit-learn"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "unknown"
-    return versions

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from curvebench.data.dataset import Dataset, concatenate
 from curvebench.data.store import check_target, load, write
+from curvebench.data.versions import package_versions
 from curvebench.generation.backends import available_cores, run_local
 from curvebench.generation.engine import make_engine
 from curvebench.generation.intervene import run_group
 from curvebench.generation.plan import Cost, Group, compute_cost, make_plan
 from curvebench.generation.recipe import RecipeFile, load_recipe, parse_recipe
-from curvebench.generation.table import make_shard, package_versions
+from curvebench.generation.table import make_shard
 from curvebench.remedies import fixed_actions
 from curvebench.spec import InputError, UsageError
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
 from curvebench.data.columns import COLUMNS
 from curvebench.data.dataset import Dataset, Meta
+from curvebench.data.versions import package_versions
 from curvebench.generation.intervene import GroupOutcomes, mean_share
 from curvebench.generation.label import Labels, Thresholds, injected_cause, label_rates
 from curvebench.generation.plan import remedies_of_recipe
@@ -229,14 +228,3 @@ def _meta(recipe_file: RecipeFile, remedies: Sequence[Remedy], thresholds: Thres
         source_licences={outcomes.problem.family: outcomes.problem.source_licence},
         package_versions=package_versions(),
     )
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of what took part in making a data set."""
-    versions = {"python": platform.python_version()}
-    for package in ("curvebench", "numpy", "torch", "h5py", "scikit-learn"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions

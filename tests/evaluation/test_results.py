@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from curvebench.evaluation.results import FAILED, OK, Counts, Result, package_versions
+from curvebench.data.versions import package_versions
+from curvebench.evaluation.results import FAILED, OK, Counts, Result
 
 
 def make_result(**changes) -> Result:
@@ -40,4 +41,4 @@ def test_a_failure_has_no_scores():
 
 
 def test_versions_are_named():
-    assert {"python", "curvebench", "numpy", "scikit-learn"} == set(package_versions())
+    assert {"python", "curvebench", "numpy", "scikit-learn"} <= set(package_versions())
