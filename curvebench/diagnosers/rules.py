@@ -34,7 +34,7 @@ GAVE_BACK = 0.5
 
 SWING = 0.1
 """Steps from point to point as large as a tenth of all that was gained are swings; the noise of mini-batches is as
-large early in training, so only a loss that stays high (`HIGH_FLOOR`) is said to swing."""
+large early in training, so only a loss that stays above half of its start is said to swing."""
 
 BARELY_CHANGED = 0.1
 """Within a tenth of where it began from the first piece to the last: training has not started."""
@@ -273,7 +273,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Diagnosis.LR_TOO_HIGH,
         "the loss stays at {end:.0%} of its start and swings from point to point by {swing:.0%} of all that it gained",
-        lambda s: (s.swing > SWING) & (s.end > HIGH_FLOOR),
+        lambda s: (s.swing > SWING) & (s.end > NOT_RECOVERED),
     ),
     Rule(
         Diagnosis.LATE_LR_TOO_LOW,

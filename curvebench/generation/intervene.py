@@ -268,8 +268,13 @@ class _GroupTrainer:
     # -------------------------------------------------------------------------------------- remedies
 
     def _branch_step(self, remedy: Remedy) -> int:
-        """Number of updates at which a resumed remedy branches off; a recorded point, so that curves join."""
-        return int(self.record_steps[round(remedy.at * (len(self.record_steps) - 1))])
+        """Number of updates at which a resumed remedy branches off.
+
+        A recorded point, so that curves join, and one before the outcome is evaluated, so that the whole outcome is
+        the remedy's own.
+        """
+        latest = int(np.searchsorted(self.record_steps, outcome_steps(self.n_steps)[0])) - 1
+        return int(self.record_steps[min(round(remedy.at * (len(self.record_steps) - 1)), latest)])
 
     def resume(self) -> None:
         """Every `resume x f at t` of every run; a run that was dead by then stays as it was."""

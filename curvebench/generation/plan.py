@@ -167,7 +167,7 @@ def compute_cost(recipe: Recipe, plan: Sequence[Group]) -> Cost:
     remedies = remedies_of_recipe(recipe)
     resumes = [remedy for remedy in remedies if remedy.action == Action.RESUME]
     resumed_share = sum(1.0 - remedy.at for remedy in resumes)
-    longer = recipe.remedies.train_longer_seeds / recipe.sweep.seeds
+    longer = min(1.0, recipe.remedies.train_longer_seeds / recipe.sweep.seeds)
     row_bytes = 4 * recipe.n_points * (5 + len(resumes)) + 12 * len(remedies) + 600
     n_runs = n_updates = most_rows = most_memory = 0
     for group in plan:

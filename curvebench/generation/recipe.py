@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
+from curvebench.data.dataset import MAX_ATTRIBUTE_BYTES
+from curvebench.generation.portable_math import log10
 from curvebench.generation.problems import FAMILIES
 from curvebench.generation.schedules import SHAPES
 from curvebench.generation.t_quantiles import CONFIDENCES, MAX_SEEDS
@@ -20,6 +22,7 @@ from curvebench.spec import (
     HIDDEN_ACTIVATIONS,
     LABELS,
     LOSSES,
+    OBJECTIVE_OF_LOSS,
     OPTIMIZERS,
     OUTPUT_ACTIVATIONS,
     SPLITS,
@@ -231,7 +234,7 @@ def load_recipe(name_or_path: str | Path) -> RecipeFile:
         raise InputError(
             f"There is no recipe {str(name_or_path)!r}: it is neither a file nor one of {', '.join(shipped)}.{hint}"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # not UTF-8, or a path with a NUL character
         raise InputError(f"The recipe {str(path)!r} cannot be read: {error}.") from None
     return parse_recipe(text, where=str(path))
 
@@ -243,10 +246,13 @@ def parse_recipe(text: str, where: str = "recipe") -> RecipeFile:
         InputError: the text is not TOML or breaks the rules; the message lists every fault with its place.
     """
     try:
+        n_bytes = len(text.encode())
         raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib lets ValueErrors of overlong integers through
         raise InputError(f"{where} is not valid TOML: {error}.") from None
     faults = []
+    if n_bytes > MAX_ATTRIBUTE_BYTES:
+        faults.append(f"the text has {n_bytes} bytes; it travels in the data set, where {MAX_ATTRIBUTE_BYTES} fit.")
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:
@@ -267,29 +273,51 @@ def _sentence(fault: Any) -> str:
     place = ""
     for part in fault["loc"]:
         place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
-    given = fault["input"]
-    shown = "" if isinstance(given, (dict, list)) or fault["type"] == "missing" else f" (given: {given!r:.60})"
     match fault["type"]:
         case "extra_forbidden":
             return f"{place}: there is no such key."
         case "missing":
             return f"{place}: this key is missing."
         case _:
-            return f"{place}: {fault['msg']}{shown}."
+            return f"{place}: {fault['msg']}{_given(fault['input'])}."
+
+
+def _given(value: object) -> str:
+    if isinstance(value, (dict, list)):
+        return ""
+    try:
+        return f" (given: {value!r:.60})"
+    except ValueError:
+        return " (given: an integer too long to print)"
 
 
 # ---------------------------------------------------------------------------- faults between the tables
 
 _REFERENCES = ("networks", "settings", "schedules", "outputs")
 
+_CLASS_LOSSES = [loss for loss, objective in OBJECTIVE_OF_LOSS.items() if objective == "cross_entropy"]
+
+MAX_GROUPS = 100_000
+"""Groups of one data set; planning them takes half a minute."""
+
+MAX_GRID_POINTS = 400
+"""Rates that one sweep may reach; the list of remedies has two restarts for each, and travels in the data set."""
+
+_LOWEST_RATE, _HIGHEST_RATE = 1e-30, 1e30
+"""What a sweep may reach: single precision holds these rates, and what schedules and resumptions make of them."""
+
 
 def _faults_between_tables(raw: Mapping[str, Any]) -> list[str]:
-    """What no single table can know: names used but not defined, twice defined, splits that leak."""
+    """What no single table can know: names used but not defined, twice defined, splits that leak, endless work."""
     return [
         *_repeated_names(raw),
         *_dangling_references(raw),
+        *_losses_without_classes(raw),
         *_leaks_between_splits(raw),
+        *_entries_without_optimizer(raw),
         *_empty_ranges(raw),
+        *_endless_sweeps(raw),
+        *_too_many_groups(raw),
     ]
 
 
@@ -299,59 +327,121 @@ def _tables(raw: Mapping[str, Any], key: str) -> list[tuple[int, Mapping[str, An
     return [(i, t) for i, t in enumerate(tables) if isinstance(t, Mapping)] if isinstance(tables, list) else []
 
 
+def _values(table: object, key: str) -> list[Any]:
+    """The list that stands there; empty where none does."""
+    values = table.get(key) if isinstance(table, Mapping) else None
+    return values if isinstance(values, list) else []
+
+
+def _is_integer(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, (int, float)) and 0.0 < value <= 1e6
+
+
 def _repeated_names(raw: Mapping[str, Any]) -> Iterator[str]:
-    for key in _REFERENCES:
-        names = [table.get("name") for _, table in _tables(raw, key)]
-        for i, name in enumerate(names):
-            if isinstance(name, str) and name in names[:i]:
-                yield f"{key}[{i}].name: {name!r} is defined twice."
+    for key, name_key in (*((key, "name") for key in _REFERENCES), ("mix", "phenomenon")):
+        names = [(i, table.get(name_key)) for i, table in _tables(raw, key)]
+        for position, (i, name) in enumerate(names):
+            if isinstance(name, str) and name in [earlier for _, earlier in names[:position]]:
+                yield f"{key}[{i}].{name_key}: {name!r} is defined twice."
+    for i, entry in _tables(raw, "mix"):
+        for key in _REFERENCES:
+            yield from _repeated_values(f"mix[{i}].{key}", _values(entry, key))
+    for key in ("resume_factors", "resume_at"):
+        yield from _repeated_values(f"remedies.{key}", _values(raw.get("remedies"), key))
+
+
+def _repeated_values(place: str, values: list[Any]) -> Iterator[str]:
+    for i, value in enumerate(values):
+        if isinstance(value, (str, float, int)) and value in values[:i]:
+            yield f"{place}[{i}]: this value stands there twice{_given(value)}."
 
 
 def _dangling_references(raw: Mapping[str, Any]) -> Iterator[str]:
     for i, entry in _tables(raw, "mix"):
         for key in _REFERENCES:
             known = [table.get("name") for _, table in _tables(raw, key)]
-            used = entry.get(key)
-            for name in used if isinstance(used, list) else []:
-                if name not in known:
+            for name in _values(entry, key):
+                if isinstance(name, str) and name not in known:
                     yield f"mix[{i}].{key}: {name!r} is not defined in [[{key}]]."
         for count, key in (("schedules_per_group", "schedules"), ("outputs_per_group", "outputs")):
-            used, wanted = entry.get(key, []), entry.get(count, 0)
-            if isinstance(used, list) and isinstance(wanted, int) and wanted > len(used):
-                yield f"mix[{i}].{count}: {wanted} asked for, but `{key}` names only {len(used)}."
+            n_used, wanted = len(_values(entry, key)), entry.get(count, 0)
+            if _is_integer(wanted, n_used + 1, 64):
+                yield f"mix[{i}].{count}: {wanted} asked for, but `{key}` names only {n_used}."
+
+
+def _losses_without_classes(raw: Mapping[str, Any]) -> Iterator[str]:
+    for i, table in _tables(raw, "outputs"):
+        is_for_classes = table.get("loss") in _CLASS_LOSSES
+        if is_for_classes and "regression" in _values(table, "tasks"):
+            yield f"outputs[{i}].tasks: a regression has no classes, which the loss {table['loss']!r} needs."
 
 
 def _leaks_between_splits(raw: Mapping[str, Any]) -> Iterator[str]:
-    sets = [(i, t) for i, t in _tables(raw, "problems") if {"family", "split"} <= t.keys()]
-    outside = {str(t["family"]) for _, t in sets if t["split"] == "test_ood"}
-    for i, table in sets:
-        if table["split"] != "test_ood" and str(table["family"]) in outside:
-            yield f"problems[{i}].family: {table['family']!r} is held out for test_ood; no other split may hold it."
-    taken: set[tuple[str, int]] = set()
-    for i, table in sets:
-        first, count = table.get("first", 0), table.get("instances", 0)
-        if not (isinstance(first, int) and isinstance(count, int) and count <= 100_000):
+    sets = [
+        (i, table, table["family"], table["split"])
+        for i, table in _tables(raw, "problems")
+        if isinstance(table.get("family"), str) and isinstance(table.get("split"), str)
+    ]
+    held_out = {family for _, _, family, split in sets if split == "test_ood"}
+    for i, _, family, split in sets:
+        if split != "test_ood" and family in held_out:
+            yield f"problems[{i}].family: {family!r} is held out for test_ood; no other split may hold it."
+    taken: list[tuple[str, int, int]] = []
+    for i, table, family, _ in sets:
+        first, count = table.get("first", 0), table.get("instances")
+        if not (_is_integer(first, 0, 1_000_000) and _is_integer(count, 1, 100_000)):
             continue
-        instances = {(str(table["family"]), n) for n in range(first, first + count)}
-        if instances & taken:
-            yield f"problems[{i}]: instances of {table['family']!r} overlap those of an earlier table; set `first`."
-        taken |= instances
-    yield from _entries_without_optimizer(raw)
+        end = first + count
+        if any(name == family and first < other_end and other < end for name, other, other_end in taken):
+            yield f"problems[{i}]: instances of {family!r} overlap those of an earlier table; set `first`."
+        taken.append((family, first, end))
 
 
 def _entries_without_optimizer(raw: Mapping[str, Any]) -> Iterator[str]:
-    splits = raw.get("splits")
-    held_out = splits.get("ood_optimizers", []) if isinstance(splits, Mapping) else []
-    optimizer = {table.get("name"): table.get("optimizer") for _, table in _tables(raw, "settings")}
+    held_out = _values(raw.get("splits"), "ood_optimizers")
+    optimizer = {t["name"]: t.get("optimizer") for _, t in _tables(raw, "settings") if isinstance(t.get("name"), str)}
     for i, entry in _tables(raw, "mix"):
-        used = entry.get("settings")
-        known = [optimizer[name] for name in used if name in optimizer] if isinstance(used, list) else []
-        if known and isinstance(held_out, list) and all(name in held_out for name in known):
+        known = [optimizer[name] for name in _values(entry, "settings") if isinstance(name, str) and name in optimizer]
+        if known and all(name in held_out for name in known):
             yield f"mix[{i}].settings: every optimiser here is held out for test_ood; name one that train may use."
 
 
 def _empty_ranges(raw: Mapping[str, Any]) -> Iterator[str]:
     for i, table in _tables(raw, "settings"):
         low, high = table.get("lowest_rate"), table.get("highest_rate")
-        if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low < high:
+        if _is_rate(low) and _is_rate(high) and low >= high:
             yield f"settings[{i}].lowest_rate: {low} is not below highest_rate {high}."
+
+
+def _endless_sweeps(raw: Mapping[str, Any]) -> Iterator[str]:
+    names = ("points_per_decade", "coarse_every", "max_extensions")
+    given = raw.get("sweep")
+    table = given if isinstance(given, Mapping) else {}
+    density, step, extensions = (table.get(name, Sweep.model_fields[name].default) for name in names)
+    if not (_is_integer(density, 1, 24) and _is_integer(step, 1, 24) and _is_integer(extensions, 0, 24)):
+        return
+    for i, setting in _tables(raw, "settings"):
+        low, high = setting.get("lowest_rate"), setting.get("highest_rate")
+        if not (_is_rate(low) and _is_rate(high) and low < high):
+            continue
+        lowest, highest = (float(log10(rate)) for rate in (low, high))
+        reach = extensions * step / density
+        n_points = round((highest - lowest + 2 * reach) * density) + 1
+        if n_points > MAX_GRID_POINTS:
+            yield f"sweep: for settings[{i}] it may reach {n_points} grid points; allowed are {MAX_GRID_POINTS}."
+        if lowest - reach < log10(_LOWEST_RATE) or highest + reach > log10(_HIGHEST_RATE):
+            yield f"sweep: for settings[{i}] it may leave the rates from {_LOWEST_RATE} to {_HIGHEST_RATE}."
+
+
+def _too_many_groups(raw: Mapping[str, Any]) -> Iterator[str]:
+    counts = [table.get("instances") for _, table in _tables(raw, "problems")]
+    per_instance = raw.get("groups_per_instance", 1)
+    if not _is_integer(per_instance, 1, 1000):
+        return
+    n_groups = per_instance * sum(count for count in counts if _is_integer(count, 1, 100_000))
+    if n_groups > MAX_GROUPS:
+        yield f"problems: {n_groups:,} groups are asked for; a data set has at most {MAX_GROUPS:,}."

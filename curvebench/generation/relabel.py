@@ -12,7 +12,7 @@ from curvebench.generation.label import Thresholds
 from curvebench.generation.t_quantiles import CONFIDENCES
 from curvebench.generation.table import is_useless, label_runs
 from curvebench.remedies import gain
-from curvebench.spec import UsageError
+from curvebench.spec import InputError, UsageError
 
 
 def relabel(dataset: Dataset, **thresholds: float) -> Dataset:
@@ -27,12 +27,15 @@ def relabel(dataset: Dataset, **thresholds: float) -> Dataset:
 
     Raises:
         UsageError: there is no such threshold, or its value is not allowed.
+        InputError: the data set was labelled by other rules, is empty, or has a (cell, rate) with a single seed.
     """
-    changed = _changed(Thresholds(**dataset.meta.thresholds), thresholds)
+    changed = _changed(_stored(dataset), thresholds)
     gains = gain(
         dataset["final_loss"][:, None], dataset["remedy_final_loss"], dataset["loss_cap"][:, None], changed.tie
     ).astype(np.float32)
     _, key = np.unique(np.char.add(dataset["cell"], dataset["base_lr"].astype("U32")), return_inverse=True)
+    if len(key) == 0 or np.bincount(key).min() < 2:
+        raise InputError("Labels are tests over seeds: every cell and rate needs at least two of them, best all.")
     order = np.lexsort((dataset["seed"], key))
     useless = is_useless(dataset["final_loss"], dataset["loss_cap"], dataset["loss_floor"], changed.tie)
     labels = label_runs(
@@ -54,6 +57,16 @@ def relabel(dataset: Dataset, **thresholds: float) -> Dataset:
         "difficulty": labels.difficulty[back],
     }
     return with_fixed_actions(Dataset(columns, replace(dataset.meta, thresholds=changed.to_dict())))
+
+
+def _stored(dataset: Dataset) -> Thresholds:
+    names, known = set(dataset.meta.thresholds), {field.name for field in fields(Thresholds)}
+    if names != known:
+        raise InputError(
+            f"The data set was labelled with the thresholds {', '.join(sorted(names))}; "
+            f"this program labels with {', '.join(sorted(known))}."
+        )
+    return Thresholds(**dataset.meta.thresholds)
 
 
 def _changed(stored: Thresholds, wanted: dict[str, float]) -> Thresholds:

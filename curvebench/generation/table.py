@@ -13,12 +13,13 @@ from curvebench.data.versions import package_versions
 from curvebench.generation.intervene import GroupOutcomes, mean_share
 from curvebench.generation.label import Labels, Thresholds, injected_cause, label_rates
 from curvebench.generation.plan import remedies_of_recipe
+from curvebench.generation.portable_math import ordered_mean
 from curvebench.generation.random_streams import stream
 from curvebench.generation.recipe import Recipe, RecipeFile
 from curvebench.generation.schedules import schedule_shape
 from curvebench.generation.sweep import best_index, is_complete, largest_stable_index
 from curvebench.remedies import gain
-from curvebench.spec import Bool, Float, Int, Remedy
+from curvebench.spec import OBJECTIVE_OF_LOSS, OBJECTIVES, Bool, Float, Int, Remedy
 
 DATA_LICENCE = "CC-BY-4.0"
 """Of every generated data set."""
@@ -39,7 +40,7 @@ def make_shard(recipe_file: RecipeFile, outcomes: GroupOutcomes) -> Dataset:
         np.float32
     )
     over_best, over_stable, complete = _severity(outcomes, recipe.sweep.points_per_decade)
-    floor = np.full(len(caps), np.nan if outcomes.problem.floor is None else outcomes.problem.floor, np.float32)
+    floor = _floors(outcomes)[outcomes.cell].astype(np.float32)
     labels = label_runs(
         outcomes.cell * 10_000 + outcomes.rate_index,
         gains,
@@ -115,6 +116,17 @@ def is_useless(final_loss: Float, caps: Float, floor: Float, tie: float) -> Bool
     return np.asarray(learnable & ~(final_loss < caps * (1.0 - tie)))
 
 
+def _floors(outcomes: GroupOutcomes) -> Float:
+    """(n_cells,) lowest expected objective in each cell's own loss; NaN where nobody knows."""
+    problem = outcomes.problem
+    fitting = OBJECTIVE_OF_LOSS[problem.fitting_loss]
+    floors = {fitting: np.nan if problem.floor is None else problem.floor}
+    if fitting == "cross_entropy" and problem.best_predictions is not None:
+        p = problem.best_predictions.astype(np.float64)
+        floors["squared_error"] = float(ordered_mean(p * (1.0 - p)))
+    return np.array([floors.get(OBJECTIVES[cell.objective], np.nan) for cell in outcomes.cells])
+
+
 def _severity(outcomes: GroupOutcomes, points_per_decade: int) -> tuple[Float, Float, Bool]:
     """log10 of each run's rate over its cell's best and largest stable one, and whether that sweep is complete."""
     over_best, over_stable = (np.zeros(len(outcomes.cell)) for _ in range(2))
@@ -157,7 +169,7 @@ def _descriptions(outcomes: GroupOutcomes) -> Mapping[str, Any]:
         "output_activation": np.array([cell.output.activation for cell in cells]),
         "loss": np.array([cell.output.loss for cell in cells]),
         "optimizer": group.setting.optimizer,
-        "batch_size": group.setting.batch_size,
+        "batch_size": min(group.setting.batch_size, len(problem.train_inputs)),
         "epochs": group.setting.epochs,
         "schedule": np.array([cell.schedule.shape for cell in cells]),
         "decay": np.array([1.0 if c.schedule.shape == "constant" else c.schedule.decay for c in cells]),

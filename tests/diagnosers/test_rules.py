@@ -27,7 +27,7 @@ TAUGHT = {
     "never a number": (np.full(128, np.nan), "lr_too_high"),
     "jumps at once and stays": (np.where((T > 0) & (T < 0.1), 9.0, 0.9), "lr_too_high"),
     "falls and comes back": (1 - 0.8 * np.sin(np.pi * T) ** 2 + 0.01 * NOISE, "lr_too_high"),
-    "swings": (0.3 + 0.7 * np.exp(-10 * T) + 0.2 * np.where(np.arange(128) % 3 < 1, 1, -0.5), "lr_too_high"),
+    "swings": (0.7 + 0.3 * np.exp(-10 * T) + 0.2 * np.where(np.arange(128) % 3 < 1, 1, -0.5), "lr_too_high"),
     "soon level, bouncing": (SOON_LEVEL, "late_lr_too_high"),
     "slow, straight": (SLOW, "lr_too_low"),
     "slow, bent": (np.exp(-1.2 * T) * (1 + 0.01 * NOISE), "lr_too_low"),

@@ -229,7 +229,9 @@ class _Stack:
     def train(self) -> Trajectories:
         job = self.job
         point_after = {int(step): point for point, step in enumerate(job.record_steps)}
-        outcome_steps = {int(step) for step in job.outcome_steps}
+        outcome_steps = {int(step) for step in job.outcome_steps if step > job.start.n_updates}
+        if job.start.n_updates in job.checkpoint_steps:
+            self._keep_checkpoint(job.start.n_updates)
         for step in range(job.start.n_updates, job.rates.shape[1]):
             loss, gradient = self._loss_and_gradient(step)
             if step == 0 and 0 in point_after:
@@ -324,7 +326,7 @@ class _Stack:
         is_dead[self.rows[self.is_dead].cpu().numpy()] = True
         last = np.minimum(np.arange(n_points), self.death_point[:, None])
         curves = [np.take_along_axis(c, last, axis=1) for c in (self.train_loss, self.val_loss, self.grad_norm)]
-        outcomes = self.outcome_sums / max(1, n_outcomes)
+        outcomes = self.outcome_sums / n_outcomes if n_outcomes else np.full_like(self.outcome_sums, np.inf)
         is_absent = np.array([self.job.task == "regression" and name == "cross_entropy" for name in OBJECTIVES])
         outcomes[:, is_dead] = np.inf
         outcomes[~np.isfinite(outcomes)] = np.inf
