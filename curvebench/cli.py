@@ -2,77 +2,91 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from typer.core import TyperGroup
 
 from curvebench import __version__
-from curvebench.spec import CheckFailed, CurveBenchError
+from curvebench.console import Column, progress_bar, say, show, show_json, show_table
+from curvebench.spec import LABELS, SPLITS, CheckFailed, CurveBenchError, InputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from curvebench.generation.generate import Progress
+    from curvebench.data.dataset import Dataset
+    from curvebench.evaluation.results import Result
+    from curvebench.generation.plan import Cost
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+FIRST_STEPS = """First steps:
+
+[bold]curvebench generate quick -o quick.h5[/bold]  train and label a small data set
+
+[bold]curvebench plot quick.h5 -o gallery.png[/bold]  see what the labels mean
+
+[bold]curvebench evaluate quick.h5[/bold]  score the reference classifier on it
+
+Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal error, 130 interrupted."""
+
+
+class Commands(TyperGroup):
+    """The commands; a foreseen error of any becomes one sentence and its documented exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except CurveBenchError as error:
+            say(f"error: {error}")
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            say("interrupted")
+            sys.exit(INTERRUPTED)
+
+
 app = typer.Typer(
     name="curvebench",
-    help="Loss curves labelled by what would really have helped, and scores for methods that diagnose them.",
-    no_args_is_help=True,
+    cls=Commands,
+    epilog=FIRST_STEPS,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on standard error but errors.")]
 DataFile = Annotated[Path, typer.Argument(metavar="FILE", help="A data set.", show_default=False)]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]
 
 
 def main() -> None:
-    """Run the command line; every foreseen error becomes one sentence and its documented exit code."""
+    """Run the command line; what nobody foresaw becomes one sentence and exit code 4."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")  # names of files are not always text
     try:
-        app()
-    except CurveBenchError as error:
-        _say(f"error: {error}")
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _say("interrupted")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        app(prog_name="curvebench")
     except Exception as error:
         if os.environ.get("CURVEBENCH_DEBUG"):
             raise
-        _say(
+        say(
             f"internal error: {type(error).__name__}: {error}. Please report it, with the traceback that "
             "CURVEBENCH_DEBUG=1 in the environment shows."
         )
         sys.exit(CurveBenchError.exit_code)
 
 
-def _say(message: str) -> None:
-    print(message, file=sys.stderr)  # noqa: T201
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _print_table(table: Table) -> None:
-    Console().print(table)
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 # ------------------------------------------------------------------------------------------ generate
@@ -84,7 +98,7 @@ def generate(
         str,
         typer.Argument(metavar="RECIPE", help="Name of a shipped recipe or path of a TOML file.", show_default=False),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)],
+    output: Output,
     workers: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Processes. Default: all cores.", show_default=False)
     ] = None,
@@ -108,74 +122,39 @@ def generate(
 
     Example: [bold]curvebench generate quick -o quick.h5[/bold]
     """
+    from curvebench.data.store import check_target
     from curvebench.generation.generate import Limits
     from curvebench.generation.generate import generate as generate_data_set
     from curvebench.generation.plan import compute_cost, make_plan
     from curvebench.generation.recipe import load_recipe
 
     recipe_file = load_recipe(recipe)
-    cost = compute_cost(recipe_file.recipe, make_plan(recipe_file.recipe))
+    check_target(output, overwrite=force)
     if not quiet:
-        _say(
-            f"{recipe_file.recipe.name}: {cost.n_groups} groups, about {cost.n_runs:,} runs and with remedies "
-            f"{cost.n_trainings:,} trainings, {cost.n_updates / 1e6:,.1f} million network-steps, "
-            f"at most {cost.n_bytes / 2**20:,.0f} MiB uncompressed and {cost.memory_bytes / 2**20:,.0f} MiB of memory"
-        )
-    given = {"max_runs": max_runs, "max_bytes": max_bytes, "max_memory": max_memory}
-    limits = Limits(**{name: value for name, value in given.items() if value is not None})
+        say(_cost_line(recipe_file.recipe.name, compute_cost(recipe_file.recipe, make_plan(recipe_file.recipe))))
     try:
-        with _progress_bar("training", quiet=quiet) as report:
+        with progress_bar("training", quiet=quiet) as report:
             dataset = generate_data_set(
-                recipe_file, output, workers=workers, device=device, overwrite=force, limits=limits, progress=report
+                recipe_file,
+                output,
+                workers=workers,
+                device=device,
+                overwrite=force,
+                limits=Limits(**_given(max_runs=max_runs, max_bytes=max_bytes, max_memory=max_memory)),
+                progress=None if report is None else lambda done, total, _: report(done, total),
             )
     except KeyboardInterrupt:
-        _say(f"interrupted; the same command goes on from {output}.parts")
-        sys.exit(INTERRUPTED)
-    _show_summary({"file": str(output), **dataset.summary()}, as_json=as_json)
+        say(f"interrupted; the same command goes on from {output}.parts")
+        raise typer.Exit(INTERRUPTED) from None
+    _show_dataset(dataset, {"file": str(output)}, as_json=as_json)
 
 
-@contextmanager
-def _progress_bar(what: str, *, quiet: bool) -> Iterator[Progress | None]:
-    """A bar with the time left on standard error; none when quiet or when nobody watches."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.progress import (
-        BarColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
+def _cost_line(name: str, cost: Cost) -> str:
+    return (
+        f"{name}: {cost.n_groups} groups, about {cost.n_runs:,} runs and with remedies {cost.n_trainings:,} trainings, "
+        f"{cost.n_updates / 1e6:,.1f} million network-steps, at most {cost.n_bytes / 2**20:,.0f} MiB uncompressed and "
+        f"{cost.memory_bytes / 2**20:,.0f} MiB of memory"
     )
-    from rich.progress import (
-        Progress as Bar,
-    )
-
-    columns = (
-        TextColumn(what),
-        BarColumn(),
-        TextColumn("{task.percentage:.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=None)
-
-        def report(done: int, total: int, _: object) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield report
-
-
-def _show_summary(summary: Mapping[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        _print_json(summary)
-        return
-    table = Table(show_header=False, box=None)
-    for key, value in summary.items():
-        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else str(value)
-        table.add_row(f"[bold]{key}[/bold]", shown)
-    _print_table(table)
 
 
 # ------------------------------------------------------------------------------------ looking at files
@@ -189,7 +168,41 @@ def info(file: DataFile, as_json: Json = False) -> None:
     """
     from curvebench.data.store import load
 
-    _show_summary(load(file).summary(), as_json=as_json)
+    _show_dataset(load(file), {"file": str(file)}, as_json=as_json)
+
+
+def _show_dataset(dataset: Dataset, about: Mapping[str, Any], *, as_json: bool) -> None:
+    """Counts of a data set, after some facts about it."""
+    summary = {**about, **dataset.summary()}
+    if as_json:
+        show_json(summary)
+        return
+    _show_facts(
+        {
+            **about,
+            "recipe": f"{summary['recipe']}, version {summary['recipe_version']}, engine {summary['engine']}",
+            "licence": summary["licence"],
+            "format_version": summary["format_version"],
+            "content_sha256": summary["content_sha256"],
+            "runs": f"{summary['n_runs']:,} of {summary['n_cells']:,} cells in {summary['n_groups']:,} groups; "
+            f"{summary['n_scored']:,} are scored",
+            "curves": f"{summary['n_points']} points; {summary['n_remedies']} remedies",
+        }
+    )
+    show("")
+    by_split, instances = summary["labels_by_split"], summary["n_problem_instances"]
+    counts = {label: [by_split[split][label] for split in SPLITS] for label in LABELS}
+    counts["all runs"] = [summary["splits"][split] for split in SPLITS]
+    counts["problem instances"] = [instances[split] for split in SPLITS]
+    show_table(
+        [Column("runs by label"), *(Column(name, is_number=True) for name in (*SPLITS, "all"))],
+        [[label, *(f"{n:,}" for n in (*row, sum(row)))] for label, row in counts.items()],
+    )
+
+
+def _show_facts(facts: Mapping[str, Any]) -> None:
+    width = max(map(len, facts))
+    show("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
 
 
 @app.command()
@@ -202,13 +215,22 @@ def verify(file: DataFile, as_json: Json = False) -> None:
     """
     from curvebench.data.store import verify as verify_file
 
-    _show_summary({"verified": True, **vars(verify_file(file))}, as_json=as_json)
+    try:
+        report = verify_file(file)
+    except CheckFailed as error:
+        if as_json:
+            show_json({"verified": False, "path": str(file), "message": str(error)})
+        raise
+    if as_json:
+        show_json({"verified": True, **vars(report)})
+    else:
+        _show_facts({"verified": "yes", **vars(report)})
 
 
 @app.command()
 def relabel(
     file: DataFile,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)],
+    output: Output,
     material_gain: Annotated[
         float | None, typer.Option(help="Mean gain from which on a remedy matters.", show_default=False)
     ] = None,
@@ -231,19 +253,22 @@ def relabel(
 
     Example: [bold]curvebench relabel quick.h5 --material-gain 0.2 -o strict.h5[/bold]
     """
-    from curvebench.data.store import load, write
+    from curvebench.data.store import check_target, load, write
     from curvebench.generation.relabel import relabel as relabel_data_set
 
-    given = {
-        "material_gain": material_gain,
-        "confidence": confidence,
-        "tie": tie,
-        "accept_share": accept_share,
-        "largest_ratio": largest_ratio,
-    }
-    changed = relabel_data_set(load(file), **{name: value for name, value in given.items() if value is not None})
+    check_target(output, overwrite=force)
+    dataset = load(file)
+    thresholds = _given(
+        material_gain=material_gain,
+        confidence=confidence,
+        tie=tie,
+        accept_share=accept_share,
+        largest_ratio=largest_ratio,
+    )
+    changed = relabel_data_set(dataset, **thresholds)
     write(changed, output, overwrite=force)
-    _show_summary({"file": str(output), **changed.summary()}, as_json=as_json)
+    n_relabelled = int((changed.labels != dataset.labels).sum())
+    _show_dataset(changed, {"file": str(output), "n_relabelled": n_relabelled}, as_json=as_json)
 
 
 @app.command()
@@ -257,16 +282,21 @@ def plot(
         typer.Argument(metavar="[RUN]", help="Name of a run; without it a gallery of all labels.", show_default=False),
     ] = None,
     force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Draw one run with what its remedies made of it, or a gallery with a panel for each label.
 
     Example: [bold]curvebench plot quick.h5 -o gallery.png[/bold]
     """
     from curvebench.data.store import load
-    from curvebench.plots import save_plot
+    from curvebench.plots import check_picture, save_plot
 
-    save_plot(load(file), run, output, overwrite=force)
-    _say(f"{output} written")
+    check_picture(output, overwrite=force)
+    runs = save_plot(load(file), run, output, overwrite=force)
+    if as_json:
+        show_json({"picture": str(output), "runs": runs})
+    else:
+        _show_facts({"picture": output, "runs": ", ".join(runs)})
 
 
 # ------------------------------------------------------------------------------------------- evaluate
@@ -274,7 +304,18 @@ def plot(
 REFERENCES = ("constant", "constant-best", "chance", "oracle")
 """Always on the board beside the diagnosers that were asked for."""
 
-SHOWN_SCORES = ("value", "macro_f1", "balanced_accuracy", "false_alarms_per_100_healthy")
+DEFAULT_SPLITS = ("test", "test_ood")
+
+ENOUGH_INSTANCES = 20
+"""Problem instances of a split from which on its intervals mean something."""
+
+SHOWN_SCORES: Mapping[str, tuple[Column, tuple[int, int]]] = {
+    "value": (Column("value"), (5, 2)),
+    "macro_f1": (Column("macro F1"), (4, 2)),
+    "balanced_accuracy": (Column("balanced acc.", dispensable=1), (4, 2)),
+    "false_alarms_per_100_healthy": (Column("false alarms %", dispensable=2), (3, 0)),
+}
+"""Score -> its column, and its width and digits after the point."""
 
 
 @app.command()
@@ -298,62 +339,116 @@ def evaluate(
         typer.Option(help="What diagnosers are shown: curve, telemetry or config.", show_default="what each needs"),
     ] = None,
     references: Annotated[bool, typer.Option(help="Score constant, constant-best, chance and oracle beside.")] = True,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Score diagnosers by the value of following their advice, with 95 % intervals.
 
     Value: 0 is doing nothing, 1 is the oracle, negative is worse than doing nothing.
+
+    A diagnoser of your own is looked for in the current folder, then in installed packages.
+
     Exit code 1 if a diagnoser that was asked for failed.
 
     Example: [bold]curvebench evaluate quick.h5 --diagnoser rules[/bold]
     """
     from curvebench.data.store import load
-    from curvebench.evaluation.evaluate import evaluate as evaluate_diagnoser
 
-    asked = diagnoser or ["rules"]
-    names = [*asked, *(name for name in REFERENCES if references and name not in asked)]
+    asked = list(dict.fromkeys(diagnoser or ["rules"]))
+    _look_up(asked, split or [])
     dataset = load(file)
-    results = [
-        evaluate_diagnoser(dataset, name, split=split_name, track=track if name in asked else None)
-        for split_name in split or ["test", "test_ood"]
-        for name in names
-    ]
+    splits = list(dict.fromkeys(split)) if split else _scored_splits(dataset)
+    names = [*asked, *(name for name in REFERENCES if references and name not in asked)]
+    jobs = [(split_name, name, track if name in asked else None) for split_name in splits for name in names]
+    with (
+        progress_bar("evaluating", quiet=quiet) as report,
+        redirect_stdout(sys.stderr),
+    ):  # what diagnosers print is no data
+        results = _evaluate_all(dataset, jobs, report)
     if as_json:
-        _print_json({"results": [result.to_json() for result in results]})
+        show_json({"results": [result.to_json() for result in results]})
     else:
         _show_results(results)
     failed = [result for result in results if result.status != "ok" and result.diagnoser in asked]
     if failed:
-        raise CheckFailed("; ".join(f"{r.diagnoser} on {r.split}: {r.status}: {r.message}" for r in failed))
+        raise CheckFailed("; ".join(f"{r.diagnoser} on {r.split}: {r.status}: {r.message.rstrip('.')}" for r in failed))
 
 
-def _show_results(results: list[Any]) -> None:
+def _look_up(asked: Sequence[str], splits: Sequence[str]) -> None:
+    """Complain of unknown names before any work, and let modules of the current folder be found."""
+    from curvebench.diagnosers import find_entry
+
+    for split in splits:
+        if split not in SPLITS:
+            raise UsageError(f"There is no split {split!r}; there are {', '.join(SPLITS)}.")
+    for name in asked:
+        if ":" not in name:
+            find_entry(name)
+        elif not sys.flags.safe_path and os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+
+
+def _scored_splits(dataset: Dataset) -> list[str]:
+    """The default splits, but for those without a scored run."""
+    scored = [name for name in DEFAULT_SPLITS if dataset.is_scored[dataset["split"] == name].any()]
+    if not scored:
+        raise InputError(f"The splits {' and '.join(DEFAULT_SPLITS)} of this data set have no runs that are scored.")
+    for name in DEFAULT_SPLITS:
+        if name not in scored:
+            say(f"note: the split {name} has no runs that are scored")
+    return scored
+
+
+def _evaluate_all(
+    dataset: Dataset, jobs: Sequence[tuple[str, str, str | None]], report: Callable[[float, float], None] | None
+) -> list[Result]:
+    from curvebench.evaluation.evaluate import evaluate as evaluate_diagnoser
+
+    results: list[Result] = []
+    for split, name, track in jobs:
+        if report:
+            report(len(results), len(jobs))
+        results.append(evaluate_diagnoser(dataset, name, split=split, track=track))
+    if report:
+        report(len(jobs), len(jobs))
+    return results
+
+
+def _show_results(results: Sequence[Result]) -> None:
+    columns = [
+        Column("diagnoser"),
+        *(column for column, _ in SHOWN_SCORES.values()),
+        Column("µs/curve", is_number=True, dispensable=3),
+    ]
     for split in dict.fromkeys(result.split for result in results):
         rows = [result for result in results if result.split == split]
         counts = rows[0].counts
-        table = Table(
-            title=f"{split}: {counts.n_runs:,} runs of {counts.n_problem_instances} problem instances",
-            title_justify="left",
+        show(f"{split}: {counts.n_runs:,} runs of {counts.n_problem_instances} problem instances")
+        show_table(columns, [_result_row(result) for result in rows])
+        show("")
+    show("value: 0 is doing nothing, 1 is the oracle; in brackets 95 % intervals")
+    few = [r.split for r in results if r.counts.n_problem_instances < ENOUGH_INSTANCES]
+    if few:
+        show(
+            f"{' and '.join(dict.fromkeys(few))}: fewer than {ENOUGH_INSTANCES} problem instances; do not compare by it"
         )
-        table.add_column("diagnoser")
-        for name in (*SHOWN_SCORES, "µs per curve"):
-            table.add_column(
-                name.replace("false_alarms_per_100_healthy", "false alarms / 100 healthy").replace("_", " "),
-                justify="right",
-            )
-        for result in rows:
-            if result.scores is None:
-                table.add_row(result.diagnoser, f"[red]{result.status}[/red]")
-                continue
-            cells = [_score_cell(result, name) for name in SHOWN_SCORES]
-            table.add_row(result.diagnoser, *cells, f"{result.microseconds_per_curve:.1f}")
-        _print_table(table)
 
 
-def _score_cell(result: Any, name: str) -> str:
-    low, high = result.intervals[name]
-    digits = 1 if name.startswith("false") else 2
-    return f"{result.scores[name]:.{digits}f} [dim]\\[{low:.{digits}f}, {high:.{digits}f}][/dim]"
+def _result_row(result: Result) -> list[str]:
+    if result.scores is None or result.intervals is None:
+        return [result.diagnoser, result.status, *[""] * len(SHOWN_SCORES)]
+    shown = [
+        _score_cell(result.scores[name], result.intervals[name], shape) for name, (_, shape) in SHOWN_SCORES.items()
+    ]
+    return [result.diagnoser, *shown, f"{result.microseconds_per_curve:.1f}"]
+
+
+def _score_cell(score: float, interval: tuple[float, float], shape: tuple[int, int]) -> str:
+    width, digits = shape
+    if not math.isfinite(score):
+        return "undefined".rjust(width)
+    low, high = (f"{bound:z.{digits}f}" for bound in interval)
+    return f"{score:z{width}.{digits}f} [{low}, {high}]"
 
 
 # -------------------------------------------------------------------------------------- what there is
@@ -361,7 +456,9 @@ def _score_cell(result: Any, name: str) -> str:
 
 @app.command()
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Print this recipe.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[RECIPE]", help="Print this recipe.", show_default=False)
+    ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of recipes, for editors.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -373,36 +470,29 @@ def recipes(
     from curvebench.generation.recipe import load_recipe, recipe_json_schema, shipped_recipes
 
     if schema:
-        _print_json(recipe_json_schema())
+        show_json(recipe_json_schema())
         return
     if name is not None:
-        sys.stdout.write(load_recipe(name).text)
+        found = load_recipe(name)
+        if as_json:
+            show_json(found.recipe.model_dump(mode="json"))
+        else:
+            show(found.text)
         return
     rows = []
     for shipped in shipped_recipes():
         recipe = load_recipe(shipped).recipe
         cost = compute_cost(recipe, make_plan(recipe))
-        rows.append(
-            {
-                "name": shipped,
-                "version": recipe.version,
-                "engine": recipe.engine,
-                **vars(cost),
-                "description": recipe.description,
-            }
-        )
+        about = {"name": shipped, "version": recipe.version, "engine": recipe.engine}
+        rows.append({**about, **vars(cost), "description": recipe.description})
     if as_json:
-        _print_json(rows)
+        show_json(rows)
         return
-    table = Table("name", "version", "groups", "runs", "trainings", "description")
-    for row in rows:
-        table.add_row(
-            row["name"],
-            str(row["version"]),
-            *(f"{row[key]:,}" for key in ("n_groups", "n_runs", "n_trainings")),
-            row["description"],
-        )
-    _print_table(table)
+    numbers = {"version": "version", "n_groups": "groups", "n_runs": "runs", "n_trainings": "trainings"}
+    show_table(
+        [Column("name"), *(Column(title, is_number=True) for title in numbers.values()), Column("description")],
+        [[row["name"], *(f"{row[key]:,}" for key in numbers), row["description"]] for row in rows],
+    )
 
 
 @app.command()
@@ -414,27 +504,28 @@ def diagnosers(as_json: Json = False) -> None:
     from curvebench.diagnosers import DIAGNOSERS
 
     if as_json:
-        _print_json([{"name": name, "description": entry.description} for name, entry in DIAGNOSERS.items()])
+        show_json([{"name": name, "description": entry.description} for name, entry in DIAGNOSERS.items()])
         return
-    table = Table("name", "description")
-    for name, entry in DIAGNOSERS.items():
-        table.add_row(name, entry.description)
-    _print_table(table)
+    rows = [[name, entry.description] for name, entry in DIAGNOSERS.items()]
+    show_table([Column("name"), Column("description")], rows)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"curvebench {__version__}\n")
+        show(f"curvebench {__version__}")
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Loss curves labelled by what would really have helped, and scores for methods that diagnose them."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ import numpy as np
 
 from curvebench.data.counterfactuals import best_remedy, curve_after
 from curvebench.data.dataset import Dataset
-from curvebench.data.store import check_target
-from curvebench.spec import DIAGNOSES, Diagnosis, Float, InputError, UsageError
+from curvebench.data.store import check_target, publish
+from curvebench.spec import DIAGNOSES, Action, Diagnosis, Float, InputError, UsageError
 
 EXAMPLES = 3
 """Runs in each panel of the gallery."""
+
+CANDIDATES = 100
+"""So many typical runs are looked at for each panel, and as many of those that diverged."""
 
 MEANING = {
     Diagnosis.LR_TOO_HIGH: "lower the rate, start again",
@@ -27,40 +31,63 @@ MEANING = {
 }
 """What each diagnosis tells the user to do."""
 
+SHOWN_RANGE = (1e-6, 20.0)
+"""Losses outside this range are not shown, in units of the loss of the best constant prediction."""
+
+SMOOTHING = 7
+"""Points of the running median in the gallery."""
+
 _COLOURS = ("#0072B2", "#D55E00", "#009E73")  # Okabe and Ito: told apart without colour vision
-_SHOWN_RANGE = (1e-5, 20.0)
-_FORMATS = (".png", ".svg", ".pdf")
+_LOWER, _HIGHER, _BEST = _COLOURS
+_STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "curvebench",
+}
+_WITHOUT_DATE: Mapping[str, dict[str, Any] | None] = {
+    ".png": None,
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}
+"""Ending of a picture's name -> metadata that keep the date out, so that the same picture has the same bytes."""
 
 
-def save_plot(dataset: Dataset, run: str | None, path: str | Path, *, overwrite: bool = False) -> None:
-    """Draw a gallery, or one run if it is named, into a PNG, SVG or PDF file.
+def save_plot(dataset: Dataset, run: str | None, path: str | Path, *, overwrite: bool = False) -> list[str]:
+    """Draw a gallery, or one run if it is named, into a PNG, SVG or PDF file that appears whole or not at all.
+
+    Returns:
+        Names of the runs that were drawn.
 
     Raises:
         UsageError: there is no such run, the file's ending is unknown, or it cannot be written.
         InputError: the data set has no run to draw.
     """
-    path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise UsageError(f"{str(path)!r} was given as picture; its name must end in {', '.join(_FORMATS)}.")
-    check_target(path, overwrite=overwrite)
-    if len(dataset) == 0:
-        raise InputError("The data set has no runs, so there is nothing to draw.")
-    figure = _in_agg(lambda: draw_gallery(dataset) if run is None else draw_run(dataset, find_run(dataset, run)))
-    try:
-        figure.savefig(path, dpi=130, metadata=_WITHOUT_DATE.get(path.suffix.lower()))
-    except OSError as error:
-        raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}.") from None
-
-
-_WITHOUT_DATE: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-
-
-def _in_agg(draw: Callable[[], Any]) -> Any:
-    """Draw without a screen and without matplotlib's global state."""
     import matplotlib as mpl
 
-    with mpl.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "0"}):
-        return draw()
+    path = Path(path)
+    check_picture(path, overwrite=overwrite)
+    if len(dataset) == 0:
+        raise InputError("The data set has no runs, so there is nothing to draw.")
+    examples = choose_gallery(dataset) if run is None else {"": [find_run(dataset, run)]}
+    rows = [row for chosen in examples.values() for row in chosen]
+    image, ending = io.BytesIO(), path.suffix.lower()
+    with mpl.rc_context(_STYLE):
+        figure = draw_gallery(dataset, examples) if run is None else draw_run(dataset, rows[0])
+        figure.savefig(image, format=ending[1:], dpi=130, metadata=_WITHOUT_DATE[ending])
+    publish(image.getvalue(), path, overwrite=overwrite)
+    return [str(name) for name in dataset["run"][rows]]
+
+
+def check_picture(path: str | Path, *, overwrite: bool = False) -> None:
+    """Find out early whether a picture could be written to a path.
+
+    Raises:
+        UsageError: it could not, and why.
+    """
+    if Path(path).suffix.lower() not in _WITHOUT_DATE:
+        raise UsageError(f"{str(path)!r} was given as picture; its name must end in {', '.join(_WITHOUT_DATE)}.")
+    check_target(path, overwrite=overwrite)
 
 
 def find_run(dataset: Dataset, run: str) -> int:
@@ -76,91 +103,144 @@ def find_run(dataset: Dataset, run: str) -> int:
     return int(rows[0])
 
 
-# ------------------------------------------------------------------------------------------- gallery
+# ------------------------------------------------------------------------------------------- choosing
 
 
-def draw_gallery(dataset: Dataset) -> Any:
-    """A panel for each diagnosis: a few runs (solid) and what the remedy it stands for made of each (dashed).
-
-    Losses are divided by the loss of the best constant prediction and smoothed by a running median; what was logged
-    lies faintly behind. A circle at the right marks the final loss after the remedy; it stands alone where the
-    remedied run is not in the data set or was trained with another loss.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 6.6), layout="constrained")
-    for axes, diagnosis in zip(figure.subplots(2, 3).flat, DIAGNOSES, strict=True):
-        _draw_panel(axes, dataset, diagnosis)
-    figure.supxlabel("share of training (solid: the run; dashed and circle: the same run after the remedy)", fontsize=8)
-    figure.supylabel("training loss / loss of the best constant prediction", fontsize=8)
-    return figure
-
-
-def _draw_panel(axes: Any, dataset: Dataset, diagnosis: str) -> None:
-    axes.set_title(diagnosis, fontsize=10, loc="left", weight="bold", y=1.06)
-    axes.text(0.0, 1.02, MEANING[Diagnosis(diagnosis)], transform=axes.transAxes, fontsize=8, color="0.3")
-    axes.set_yscale("log")
-    axes.axhline(1.0, color="0.8", linewidth=0.8, zorder=0)
-    rows = choose_examples(dataset, diagnosis)
-    for row, colour in zip(rows, _COLOURS, strict=False):
-        _draw_example(axes, dataset, row, colour)
-    if rows:
-        axes.legend(loc="best", fontsize=7, framealpha=0.8, edgecolor="none")
-    else:
-        axes.text(0.5, 0.5, "no such run in this data set", ha="center", transform=axes.transAxes, color="0.5")
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(low, _SHOWN_RANGE[0]), min(max(high, 1.5), _SHOWN_RANGE[1]))
+def choose_gallery(dataset: Dataset) -> dict[str, list[int]]:
+    """For every diagnosis the rows of its panel in the gallery; see `choose_examples`."""
+    return {diagnosis: choose_examples(dataset, diagnosis) for diagnosis in DIAGNOSES}
 
 
 def choose_examples(dataset: Dataset, diagnosis: str) -> list[int]:
-    """Rows of typical runs with a label, of different problem families where possible, the same at every call.
+    """Rows of typical runs with a label, up to `EXAMPLES`, the same at every call.
 
-    Runs whose remedied curve can be drawn come first, then easy ones, then those with a typical gain.
+    Wanted are runs that the remedy helped, whose remedied curve can be drawn, of different problem families, of those
+    that diverged one where that is not rare, easy ones, with a typical gain: in this order.
     """
-    rows = np.flatnonzero(dataset["diagnosis"] == diagnosis)
-    if len(rows) == 0:
-        return []
-    typical = np.median(dataset["best_gain"][rows])
-    order = sorted(
-        rows.tolist(),
-        key=lambda row: (dataset["difficulty"][row] != "easy", abs(float(dataset["best_gain"][row] - typical)), row),
-    )[:100]
-    order.sort(key=lambda row: curve_after(dataset, row, best_remedy(dataset, row, diagnosis)) is None)
+    is_labelled = dataset["diagnosis"] == diagnosis
+    candidates = _typical(dataset, np.flatnonzero(is_labelled & (dataset["diverged"] == 0)))
+    diverged = np.flatnonzero(is_labelled & (dataset["diverged"] != 0))
+    if 10 * len(diverged) > is_labelled.sum():
+        candidates += _typical(dataset, diverged)
+    lacks_curve = {row: _lacks_curve(dataset, row, diagnosis) for row in candidates}
     chosen: list[int] = []
-    for by_family in (True, False):
-        for row in order:
-            families = {str(dataset["problem_family"][other]) for other in chosen}
-            is_new = str(dataset["problem_family"][row]) not in families if by_family else row not in chosen
-            if len(chosen) < EXAMPLES and is_new:
-                chosen.append(row)
+
+    def drawback(row: int) -> tuple[Any, ...]:
+        others = [[str(dataset[name][other]) for other in chosen] for name in ("problem_family", "diverged")]
+        family, is_diverged = str(dataset["problem_family"][row]), str(dataset["diverged"][row])
+        return lacks_curve[row], family in others[0], is_diverged in others[1], candidates.index(row)
+
+    while candidates and len(chosen) < EXAMPLES:
+        chosen.append(min(candidates, key=drawback))
+        candidates.remove(chosen[-1])
     return chosen
 
 
-def _draw_example(axes: Any, dataset: Dataset, row: int, colour: str) -> None:
-    cap = float(dataset["loss_cap"][row])
-    progress = dataset["step"][row] / max(1, int(dataset["step"][row, -1]))
-    diagnosis, family = str(dataset["diagnosis"][row]), dataset["problem_family"][row]
-    axes.plot(progress, dataset["train_loss"][row] / cap, color=colour, linewidth=0.5, alpha=0.25)
-    _draw_curve(axes, progress, smooth(dataset["train_loss"][row]) / cap, colour, "-")
+def _typical(dataset: Dataset, rows: Any) -> list[int]:
+    """The rows that show what they are labelled as, easy ones first, then by how near their gain is to the median."""
+    if len(rows) == 0:
+        return []
+    gain = dataset["best_gain"][rows]
+    order = np.lexsort((rows, np.abs(gain - np.median(gain)), dataset["difficulty"][rows] != "easy"))
+    return [int(row) for row in rows[order][:CANDIDATES]]
+
+
+def _lacks_curve(dataset: Dataset, row: int, diagnosis: str) -> int:
+    """0 if what helped a run can be drawn, 1 if only its outcome can, 2 if nothing helped though the label says so."""
     remedy = best_remedy(dataset, row, diagnosis)
     if remedy == 0:
-        axes.plot([], [], color=colour, label=f"{family}: nothing helps")
-        return
+        return 0 if diagnosis == Diagnosis.HEALTHY else 2
+    return int(curve_after(dataset, row, remedy) is None)
+
+
+# ------------------------------------------------------------------------------------------- gallery
+
+
+def draw_gallery(dataset: Dataset, examples: Mapping[str, Sequence[int]] | None = None) -> Any:
+    """A panel for each diagnosis: a few runs (solid) and what the remedy it stands for made of each (dashed).
+
+    Losses are divided by the loss of the best constant prediction and smoothed by a running median, but for runs that
+    died; what was logged lies faintly behind. A circle at the right marks the final loss after the remedy; it stands
+    alone where the remedied run is not in the data set or was trained with another loss. A cross marks where a run
+    died.
+
+    Args:
+        dataset: any data set.
+        examples: diagnosis -> rows to draw, up to three; by default those of `choose_gallery`.
+
+    Returns:
+        A matplotlib figure.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    examples = choose_gallery(dataset) if examples is None else examples
+    figure = Figure(figsize=(11, 7.4), layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06))
+    for axes, diagnosis in zip(figure.subplots(2, 3).flat, DIAGNOSES, strict=True):
+        _draw_panel(axes, dataset, diagnosis, examples.get(diagnosis, ()))
+    figure.supxlabel(
+        "share of training      solid: the run as it was;   dashed, and circle: the same run after the remedy;   "
+        "cross: the run died",
+        fontsize=9,
+    )
+    figure.supylabel("training loss / loss of the best constant prediction", fontsize=9)
+    return figure
+
+
+def _draw_panel(axes: Any, dataset: Dataset, diagnosis: str, rows: Sequence[int]) -> None:
+    axes.set_title(diagnosis, fontsize=10, loc="left", weight="bold", y=1.07)
+    axes.text(0.0, 1.025, MEANING[Diagnosis(diagnosis)], transform=axes.transAxes, fontsize=8.5, color="0.3")
+    axes.set(yscale="log", xlim=(-0.02, 1.04))
+    axes.axhline(1.0, color="0.8", linewidth=0.8, zorder=0)
+    drawn = [_draw_example(axes, dataset, row, colour) for row, colour in zip(rows, _COLOURS, strict=False)]
+    _limit_losses(axes, 1.0, drawn)
+    if drawn:
+        axes.legend(
+            loc="upper left", bbox_to_anchor=(-0.02, -0.07), fontsize=8, frameon=False, labelspacing=0.25, borderpad=0.2
+        )
+    else:
+        axes.text(0.5, 0.5, "no such run in this data set", ha="center", transform=axes.transAxes, color="0.5")
+
+
+def _draw_example(axes: Any, dataset: Dataset, row: int, colour: str) -> Float:
+    """Draw a run and what its remedy made of it; the losses that must be seen, (n,) relative to the cap."""
+    cap = float(dataset["loss_cap"][row])
+    progress = dataset["step"][row] / max(1, int(dataset["step"][row, -1]))
+    with np.errstate(over="ignore"):
+        logged = dataset["train_loss"][row].astype(np.float64) / cap
+    smoothed = smooth(logged) if np.isfinite(logged).all() else logged  # a median would hide how a run died
+    axes.plot(progress, _finite(logged), color=colour, linewidth=0.5, alpha=0.25)
+    remedy = best_remedy(dataset, row, str(dataset["diagnosis"][row]))
+    _draw_curve(
+        axes, progress, smoothed, colour, "-", f"{dataset['problem_family'][row]}: {_effect(dataset, row, remedy)}"
+    )
+    if remedy == 0:
+        return smoothed
+    final = min(float(dataset["remedy_final_loss"][row, remedy]) / cap, 1.0)
+    axes.plot([1.025], [final], marker="o", markersize=4.5, color=colour, clip_on=False)
     after = curve_after(dataset, row, remedy)
-    if after is not None:
-        _draw_curve(axes, progress, smooth(after) / cap, colour, "--")
-    final = float(dataset["remedy_final_loss"][row, remedy]) / cap
-    axes.plot([1.02], [min(final, 1.0)], marker="o", markersize=4, color=colour, clip_on=False)
-    gain = float(dataset["remedy_gain"][row, remedy])
-    axes.plot([], [], color=colour, label=f"{family}: {dataset.meta.remedies[remedy]}: loss −{100 * gain:.0f} %")
+    if after is None:
+        return np.append(smoothed, final)
+    after = smooth(after.astype(np.float64) / cap)
+    _draw_curve(axes, progress, after, colour, "--")
+    return np.concatenate([smoothed, after, [final]])
 
 
-SMOOTHING = 7
-"""Points of the running median in the gallery."""
+def _effect(dataset: Dataset, row: int, remedy: int) -> str:
+    if remedy == 0:
+        return "nothing helps"
+    return f"{dataset.meta.remedies[remedy]}, loss −{100 * float(dataset['remedy_gain'][row, remedy]):.0f} %"
 
 
 def smooth(curve: Float) -> Float:
-    """Running median of the finite part of a curve; points that are not finite stay, (n_points,) -> (n_points,)."""
+    """Running median of the finite part of a curve; points that are not finite stay.
+
+    Args:
+        curve: (n_points,), NaN and inf as they happened.
+
+    Returns:
+        (n_points,) float64.
+    """
     finite = np.flatnonzero(np.isfinite(curve))
     half = SMOOTHING // 2
     smoothed = np.array(curve, dtype=np.float64)
@@ -170,24 +250,53 @@ def smooth(curve: Float) -> Float:
     return smoothed
 
 
-def _draw_curve(axes: Any, x: Float, y: Float, colour: str, style: str, label: str | None = None) -> None:
-    """A line; a cross marks the last finite point of a run that died."""
-    finite = np.isfinite(y)
-    axes.plot(x[finite], y[finite], style, color=colour, linewidth=1.3, label=label)
-    branch = int(np.argmax(~np.isnan(y))) if style == "--" else 0
-    if not finite[branch:].all() and finite.any():
-        last = int(np.flatnonzero(finite)[-1])
-        axes.plot(x[last], min(y[last], _SHOWN_RANGE[1]), marker="x", color=colour, markersize=6)
+def _finite(curve: Float) -> Float:
+    """The curve with NaN in place of all that has no place on a logarithmic axis."""
+    return np.where(np.isfinite(curve) & (curve > 0), curve, np.nan)
+
+
+def _draw_curve(
+    axes: Any, x: Float, y: Float, colour: str, style: str, label: str | None = None, linewidth: float = 1.4
+) -> None:
+    """A line, a dot where it has but one point; a cross at the last finite point of a run that died."""
+    shown = _finite(y)
+    is_dot = np.count_nonzero(~np.isnan(shown)) == 1
+    axes.plot(x, shown, style, color=colour, linewidth=linewidth, label=label, marker="." if is_dot else "")
+    finite = np.flatnonzero(np.isfinite(y))
+    if len(finite) and finite[-1] < len(y) - 1:
+        axes.plot(x[finite[-1]], y[finite[-1]], marker="x", color=colour, markersize=6, clip_on=True)
+
+
+def _limit_losses(axes: Any, cap: float, drawn: Sequence[Float]) -> None:
+    """Limits and ticks of a logarithmic axis of losses: what was drawn, as far as it lies in `SHOWN_RANGE`."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    values = np.concatenate([np.ravel(curve) for curve in drawn]) if drawn else np.array([cap])
+    values = np.append(values[np.isfinite(values) & (values > 0)], cap)
+    low, high = np.clip([values.min() / 1.25, values.max() * 1.25], SHOWN_RANGE[0] * cap, SHOWN_RANGE[1] * cap)
+    low = min(low, cap / 2)
+    axes.set_ylim(low, high)
+    for line in axes.lines:  # a cross beyond the upper limit would be lost
+        if line.get_marker() == "x":
+            line.set_ydata(np.clip(line.get_ydata(), low, high / 1.1))
+    decades = np.log10(high / low)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.2 else (1.0,), numticks=12))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 # ------------------------------------------------------------------------------------------- one run
 
 
 def draw_run(dataset: Dataset, row: int) -> Any:
-    """One run: its curves with what every resumption made of it, and the gain of every remedy that was tried."""
+    """One run: its curves, what every resumption and what the remedies of its label made of it, and every gain.
+
+    Returns:
+        A matplotlib figure.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     curves, gains = figure.subplots(1, 2, width_ratios=(3, 2))
     figure.suptitle(_title(dataset, row), fontsize=9, ha="left", x=0.01)
     _draw_curves(curves, dataset, row)
@@ -197,8 +306,7 @@ def draw_run(dataset: Dataset, row: int) -> Any:
 
 def _title(dataset: Dataset, row: int) -> str:
     of = {name: dataset[name][row] for name in ("run", "problem", "optimizer", "schedule", "output_activation", "loss")}
-    accepted = [name for name, is_accepted in zip(DIAGNOSES, dataset["accepted"][row], strict=True) if is_accepted]
-    also = [name for name in accepted if name != dataset["diagnosis"][row]]
+    also = [name for name in _accepted(dataset, row) if name != dataset["diagnosis"][row]]
     return (
         f"{of['run']}: {dataset['diagnosis'][row]}"
         + (f" (also accepted: {', '.join(also)})" if also else "")
@@ -207,31 +315,54 @@ def _title(dataset: Dataset, row: int) -> str:
     )
 
 
+def _accepted(dataset: Dataset, row: int) -> list[str]:
+    return [name for name, is_accepted in zip(DIAGNOSES, dataset["accepted"][row], strict=True) if is_accepted]
+
+
 def _draw_curves(axes: Any, dataset: Dataset, row: int) -> None:
-    step = dataset["step"][row]
+    step, cap = dataset["step"][row], float(dataset["loss_cap"][row])
+    drawn = [dataset["train_loss"][row], dataset["val_loss"][row], *dataset["resumed_train_loss"][row]]
+    labels = {_LOWER: "resumed with a lower rate", _HIGHER: "resumed with a higher rate"}
     for index, after in zip(dataset.meta.resumes, dataset["resumed_train_loss"][row], strict=True):
-        colour = _COLOURS[0] if dataset.meta.remedies[index].factor < 1 else _COLOURS[1]
-        _draw_curve(axes, step, after, colour, "--")
-    _draw_curve(axes, step, dataset["val_loss"][row], "0.6", "-", "validation loss")
-    _draw_curve(axes, step, dataset["train_loss"][row], "black", "-", "training loss")
-    axes.plot([], [], "--", color=_COLOURS[0], label="resumed with a lower rate")
-    axes.plot([], [], "--", color=_COLOURS[1], label="resumed with a higher rate")
-    axes.axhline(float(dataset["loss_cap"][row]), color="0.8", linewidth=0.8, label="best constant prediction")
-    if np.isfinite(dataset["loss_floor"][row]):
-        axes.axhline(float(dataset["loss_floor"][row]), color="0.8", linewidth=0.8, linestyle=":", label="floor")
+        colour = _LOWER if dataset.meta.remedies[index].factor < 1 else _HIGHER
+        _draw_curve(axes, step, after, colour, "--", labels.pop(colour, None), linewidth=0.9)
+    for index in _drawable_remedies(dataset, row):
+        after = np.asarray(curve_after(dataset, row, index))
+        _draw_curve(axes, step, after, _BEST, "--", _effect(dataset, row, index), linewidth=1.2)
+        drawn.append(after)
+    _draw_curve(axes, step, dataset["val_loss"][row], "0.65", "-", "validation loss", linewidth=1.2)
+    _draw_curve(axes, step, dataset["train_loss"][row], "black", "-", "training loss", linewidth=1.2)
+    axes.axhline(cap, color="0.8", linewidth=0.8, label="best constant prediction", zorder=0)
     axes.set(yscale="log", xlabel="updates", ylabel="loss")
-    axes.legend(fontsize=6.5, frameon=False)
+    _limit_losses(axes, cap, drawn)
+    if (floor := float(dataset["loss_floor"][row])) > axes.get_ylim()[0]:
+        axes.axhline(floor, color="0.6", linewidth=0.8, linestyle=":", label="floor", zorder=0)
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.12), fontsize=8, frameon=False, ncols=2, labelspacing=0.25)
+
+
+def _drawable_remedies(dataset: Dataset, row: int) -> list[int]:
+    """The remedies that the accepted diagnoses stand for and that lead to other runs of the data set."""
+    best = [best_remedy(dataset, row, diagnosis) for diagnosis in _accepted(dataset, row)]
+    return [
+        index
+        for index in best
+        if index
+        and dataset.meta.remedies[index].action is not Action.RESUME
+        and curve_after(dataset, row, index) is not None
+    ]
 
 
 def _draw_gains(axes: Any, dataset: Dataset, row: int) -> None:
     gains = dataset["remedy_gain"][row]
     tried = [i for i in np.flatnonzero(~np.isnan(gains)).tolist() if i > 0]
     positions = np.arange(len(tried))
-    colours = ["#009E73" if gains[i] > 0 else "0.7" for i in tried]
+    colours = [_BEST if gains[i] > 0 else "0.6" for i in tried]
     axes.barh(positions, gains[tried], color=colours)
-    axes.set_yticks(
-        positions, [str(dataset.meta.remedies[i]) for i in tried], fontsize=min(7.0, 220 / max(1, len(tried)))
-    )
-    axes.axvline(dataset.meta.thresholds["material_gain"], color="0.5", linewidth=0.8, linestyle=":")
-    axes.set(xlim=(-1, 1), xlabel="gain of each remedy (dotted: material)")
+    axes.scatter(gains[tried], positions, color=colours, s=8)
+    names = [str(dataset.meta.remedies[i]) for i in tried]
+    axes.set_yticks(positions, names, fontsize=min(7.5, 240 / max(1, len(tried))))
+    axes.axvline(0.0, color="0.6", linewidth=0.8)
+    if (material := dataset.meta.thresholds.get("material_gain")) is not None:
+        axes.axvline(material, color="0.5", linewidth=0.8, linestyle=":")
+    axes.set(xlim=(-1.05, 1.05), xticks=(-1, -0.5, 0, 0.5, 1), xlabel="gain of each remedy tried (dotted: material)")
     axes.invert_yaxis()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -281,3 +282,21 @@ def _fixed_actions(columns: dict[str, Array]) -> dict[str, int]:
         total, tried = np.nansum(gain, axis=0), np.isfinite(gain).sum(axis=0)
         actions[diagnosis] = int(np.argmax(total / np.maximum(tried, 1)))
     return actions
+
+
+# ------------------------------------------------------------------------------------------------ skipped tests
+
+MAY_SKIP_IN_CI = ("this machine has a GPU",)
+"""Reasons for which a test may be skipped in CI; any other skip there means that CI lacks something."""
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI a skipped test is a failure, unless its reason is expected."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("CI") or reporter is None or exitstatus != 0:
+        return
+    reasons = [str(report.longrepr) for report in reporter.stats.get("skipped", [])]
+    unexpected = [reason for reason in reasons if not any(allowed in reason for allowed in MAY_SKIP_IN_CI)]
+    if unexpected:
+        reporter.write_line("skipped in CI: " + "; ".join(unexpected), red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

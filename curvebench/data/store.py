@@ -71,7 +71,7 @@ def write(dataset: Dataset, path: str | os.PathLike[str], *, overwrite: bool = F
     path = Path(path)
     check_target(path, overwrite=overwrite)
     digest = content_sha256(dataset)
-    _publish(_file_image(dataset, digest), path, overwrite)
+    publish(_file_image(dataset, digest), path, overwrite=overwrite)
     return digest
 
 
@@ -88,7 +88,9 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
     try:
         if not folder.is_dir():
             raise UsageError(f"{path} cannot be written: the folder {folder} does not exist; create it first.")
-        mode = path.lstat().st_mode if os.path.lexists(path) else None
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        mode = None
     except OSError as error:
         raise UsageError(_why_not_written(path, error)) from None
     if mode is not None and not stat.S_ISREG(mode):
@@ -162,8 +164,12 @@ def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     return tuple(chunk)
 
 
-def _publish(image: bytes, path: Path, overwrite: bool) -> None:
-    """Let the bytes appear at the path in one step, or leave no trace."""
+def publish(image: bytes, path: Path, *, overwrite: bool = False) -> None:
+    """Let the bytes of a file appear at the path in one step, or leave no trace.
+
+    Raises:
+        UsageError: as for `write`.
+    """
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
     temporary = path.with_name(f".{path.name[:60]}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
     try:

@@ -120,7 +120,7 @@ def _load(target: str) -> Any:
         found: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except Exception as error:  # whatever a foreign module does while it is imported
+    except (Exception, SystemExit) as error:  # whatever a foreign module does while it is imported
         raise UsageError(f"Can't load the diagnoser {target!r}: {type(error).__name__}: {error}.") from error
     return found
 

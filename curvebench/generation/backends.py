@@ -6,7 +6,8 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def run_local(work: Callable[[T], R], items: Iterable[T], n_workers: int, on_don
             on_done(item, work(item))
         return
     pool = ProcessPoolExecutor(
-        min(n_workers, len(waiting)), mp_context=get_context("spawn"), initializer=_let_parent_stop
+        min(n_workers, len(waiting)), mp_context=get_context("spawn"), initializer=_follow_parent
     )
     try:
         running: dict[Future[R], T] = {pool.submit(work, item): item for item in waiting}
@@ -49,9 +50,17 @@ def run_local(work: Callable[[T], R], items: Iterable[T], n_workers: int, on_don
     pool.shutdown()
 
 
-def _let_parent_stop() -> None:
-    """Leave Ctrl-C to the parent, so that one sentence is printed and not one traceback per worker."""
+def _follow_parent() -> None:
+    """Leave Ctrl-C to the parent, so that one sentence is printed and not one traceback per worker; die with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """End this process when its parent has ended without a word; it would wait for work for ever."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -79,10 +79,15 @@ def generate(
     make_engine(recipe_file.recipe.engine, device)
 
     folder = path.with_name(path.name + ".parts")
-    parts = _make_parts(recipe_file, plan, folder, workers or available_cores(), device, progress)
-    dataset = _merge(parts)
-    write(dataset, path, overwrite=overwrite)
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        parts = _make_parts(recipe_file, plan, folder, workers or available_cores(), device, progress)
+        dataset = _merge(parts)
+        write(dataset, path, overwrite=overwrite)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # only if nothing has been finished
+        raise
+    _remove_parts(folder)
     return dataset
 
 
@@ -119,7 +124,7 @@ def _make_parts(
     recipe = recipe_file.recipe
     steps = {group.index: compute_cost(recipe, [group]).n_updates for group in plan}
     total = sum(steps.values())
-    missing = [group for group in plan if not _is_done(_part_path(folder, group), recipe_file)]
+    missing = [group for group in plan if not _is_done(folder, group, recipe_file)]
     done = total - sum(steps[group.index] for group in missing)
     if progress:
         progress(done, total, None)
@@ -140,15 +145,27 @@ def _part_path(folder: Path, group: Group) -> Path:
     return folder / f"group-{group.index:06d}.h5"
 
 
-def _is_done(path: Path, recipe_file: RecipeFile) -> bool:
-    """Whether a shard of exactly this recipe and these packages lies there, whole."""
+def _is_done(folder: Path, group: Group, recipe_file: RecipeFile) -> bool:
+    """Whether a shard of exactly this group, this recipe and these packages lies there, whole."""
+    path = _part_path(folder, group)
     if not path.exists():
         return False
     try:
-        meta = load(path).meta
+        part = load(path)
     except InputError:
         return False
-    return meta.recipe_sha256 == recipe_file.sha256 and dict(meta.package_versions) == package_versions()
+    is_of_recipe = part.meta.recipe_sha256 == recipe_file.sha256
+    is_of_group = bool((part["group"] == group.index).all())
+    return is_of_recipe and is_of_group and dict(part.meta.package_versions) == package_versions()
+
+
+def _remove_parts(folder: Path) -> None:
+    """Remove the shards and what killed workers left of them, and the folder, if nothing else is in it."""
+    with contextlib.suppress(OSError):
+        for pattern in ("group-*.h5", ".group-*.tmp"):
+            for path in folder.glob(pattern):
+                path.unlink()
+        folder.rmdir()
 
 
 def _make_part(recipe_text: str, folder: Path, device: str, group: Group) -> None:

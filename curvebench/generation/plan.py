@@ -181,8 +181,12 @@ def compute_cost(recipe: Recipe, plan: Sequence[Group]) -> Cost:
         n_updates += int(rows * n_steps * (1.0 + resumed_share + 2.0 * longer))
         most_rows += rows_at_most
         n_parameters = group.network.width * (group.network.depth * (group.network.width + 1) + 64)
-        state_bytes = 4 * n_parameters * (1 + group.setting.to_optimizer().n_slots) * len(recipe.remedies.resume_at)
-        most_memory = max(most_memory, rows_at_most * (state_bytes + row_bytes))
+        state_bytes = 4 * n_parameters * (1 + group.setting.to_optimizer().n_slots)
+        kept_bytes = state_bytes * len(recipe.remedies.resume_at) + row_bytes
+        # what one job takes beside: a start and all rates for every run of it
+        job_bytes = (2 + len(recipe.remedies.resume_factors)) * (state_bytes + 4 * n_steps)
+        batch_bytes = 24 * recipe.sweep.seeds * n_steps * group.setting.batch_size
+        most_memory = max(most_memory, rows_at_most * (kept_bytes + job_bytes) + batch_bytes)
     return Cost(
         n_groups=len(plan),
         n_runs=n_runs,

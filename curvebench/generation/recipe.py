@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import CoreSchema, core_schema
@@ -333,11 +333,11 @@ def _values(table: object, key: str) -> list[Any]:
     return values if isinstance(values, list) else []
 
 
-def _is_integer(value: object, low: int, high: int) -> bool:
+def _is_integer(value: object, low: int, high: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _is_rate(value: object) -> bool:
+def _is_rate(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and 0.0 < value <= 1e6
 
 

@@ -142,8 +142,13 @@ def _severity(outcomes: GroupOutcomes, points_per_decade: int) -> tuple[Float, F
     return over_best, over_stable, complete
 
 
+CLEARLY_ABOVE = 1.5
+"""A first mini-batch and a validation set are small samples; a run that ends this far above both has gone up."""
+
+
 def _diverged(outcomes: GroupOutcomes, caps: Float) -> Bool:
-    ended_above = (outcomes.final_loss > caps) & (outcomes.final_loss > outcomes.train_loss[:, 0])
+    start = np.maximum(outcomes.train_loss[:, 0], outcomes.val_loss[:, 0])
+    ended_above = (outcomes.final_loss > caps) & (outcomes.final_loss > CLEARLY_ABOVE * start)
     return np.asarray(outcomes.is_dead | np.isinf(outcomes.final_loss) | ended_above)
 
 

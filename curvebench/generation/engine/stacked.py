@@ -169,10 +169,15 @@ class TorchEngine:
         """Take a device of torch ("cpu", "cuda") and the type to compute in.
 
         Raises:
-            UsageError: torch does not see the device.
+            UsageError: torch does not know or does not see the device.
         """
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise UsageError(f"The device {device!r} was asked for, but torch sees no GPU; use --device cpu.")
+        try:
+            torch.zeros(1, device=device).item()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = " ".join(str(error).split("\n")[0].split()).rstrip(".")
+            raise UsageError(f"The device {device!r} cannot be used ({reason}); use --device cpu.") from None
         self.device, self.dtype = torch.device(device), dtype
 
     def train(self, job: TrainingJob) -> Trajectories:

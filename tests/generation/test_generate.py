@@ -1,0 +1,338 @@
+"""From a recipe to a file: the same content whoever works, after any interruption, or a refusal in a sentence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from oracles.tiny_recipe import TINY, tiny_file, tiny_text
+
+import curvebench.generation.generate as generate_module
+from curvebench.data.dataset import content_sha256
+from curvebench.data.store import load, verify
+from curvebench.generation.generate import Limits, check_limits, generate
+from curvebench.generation.plan import Cost, compute_cost, make_plan
+from curvebench.generation.recipe import parse_recipe
+from curvebench.remedies import fixed_actions
+from curvebench.spec import DIAGNOSES, InputError, UsageError
+
+N_GROUPS = 3
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The data set as one worker makes it without interruption, and its file."""
+    path = tmp_path_factory.mktemp("whole") / "tiny.h5"
+    return generate(tiny_file(), path, workers=1), path
+
+
+def parts_of(path: Path) -> list[str]:
+    folder = path.with_name(path.name + ".parts")
+    return sorted(part.name for part in folder.iterdir()) if folder.exists() else []
+
+
+class Interrupting:
+    """Progress that interrupts after some groups, and remembers what it was told."""
+
+    def __init__(self, after: int = N_GROUPS + 1):
+        self.after, self.calls = after, []
+
+    def __call__(self, done, total, group) -> None:
+        self.calls.append((done, total, group))
+        if sum(group is not None for _, _, group in self.calls) == self.after:
+            raise KeyboardInterrupt
+
+
+# -------------------------------------------------------------------------------------------- what is made
+
+
+def test_what_is_returned_is_what_was_written(whole):
+    dataset, path = whole
+    assert content_sha256(load(path)) == content_sha256(dataset) == verify(path).content_sha256
+    assert load(path).meta == dataset.meta
+    assert os.listdir(path.parent) == ["tiny.h5"], "the parts are gone"
+
+
+def test_every_group_of_the_plan_is_there_in_order(whole):
+    dataset, _ = whole
+    assert list(dict.fromkeys(dataset["group"].tolist())) == [0, 1, 2]
+    assert np.all(np.diff(dataset["group"]) >= 0)
+    assert [dataset["split"][dataset["group"] == g][0] for g in range(3)] == ["train", "test", "test_ood"]
+
+
+def test_the_file_says_where_it_comes_from(whole):
+    meta = whole[0].meta
+    assert meta.recipe_text == TINY
+    assert meta.source_licences.keys() == {"gaussian_mixture", "friedman1"}
+    assert {"curvebench", "numpy", "torch", "python"} <= meta.package_versions.keys()
+
+
+def test_each_diagnosis_stands_for_an_action_fixed_on_train(whole):
+    dataset, _ = whole
+    train = dataset.split("train")
+    assert dataset.meta.fixed_actions == fixed_actions(
+        train["diagnosis"], train["remedy_gain"], dataset.meta.remedies, dataset.meta.cost_weight
+    )
+    assert dataset.meta.fixed_actions.keys() == set(DIAGNOSES)
+    assert dataset.meta.fixed_actions["healthy"] == 0
+    assert dataset.meta.fixed_actions["lr_too_low"] > 0
+
+
+def test_another_master_seed_gives_other_content(whole, tmp_path):
+    other = generate(tiny_file(("master_seed = 11", "master_seed = 12")), tmp_path / "other.h5", workers=1)
+    assert content_sha256(other) != content_sha256(whole[0])
+    assert not set(other["base_lr"].tolist()) & set(whole[0]["base_lr"].tolist())
+    assert not set(other["train_loss"][:, 0].tolist()) & set(whole[0]["train_loss"][:, 0].tolist())
+
+
+def test_recipes_may_be_given_by_path(whole, tmp_path):
+    (tmp_path / "mine.toml").write_text(TINY, encoding="utf-8")
+    found = generate(str(tmp_path / "mine.toml"), str(tmp_path / "mine.h5"), workers=1)
+    assert content_sha256(found) == content_sha256(whole[0])
+
+
+# ---------------------------------------------------------------- whoever works, after whatever interruption
+
+
+def test_two_workers_make_the_same_content(whole, tmp_path):
+    progress = Interrupting()
+    found = generate(tiny_file(), tmp_path / "two.h5", workers=2, progress=progress)
+    assert content_sha256(found) == content_sha256(whole[0])
+    assert {group.index for _, _, group in progress.calls if group} == {0, 1, 2}
+
+
+def test_progress_begins_with_what_is_there_and_ends_with_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(generate_module, "_make_part", make_part_from_store(whole_parts(tmp_path)))
+    progress = Interrupting(after=2)
+    path = tmp_path / "data.h5"
+    with pytest.raises(KeyboardInterrupt):
+        generate(tiny_file(), path, workers=1, progress=progress)
+    recipe = tiny_file().recipe
+    total = compute_cost(recipe, make_plan(recipe)).n_updates
+    assert progress.calls[0] == (0, total, None)
+    again = Interrupting()
+    generate(tiny_file(), path, workers=1, progress=again)
+    assert again.calls[0] == (progress.calls[-1][0], total, None), "what was finished is not done again"
+    assert len(again.calls) == 2
+    assert again.calls[-1][:2] == (total, total)
+
+
+def whole_parts(tmp_path: Path) -> Path:
+    """A folder with the three shards, made once for tests of what is done with them."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    for group in make_plan(tiny_file().recipe):
+        generate_module._make_part(TINY, folder, "cpu", group)
+    return folder
+
+
+def make_part_from_store(store: Path):
+    def make_part(recipe_text, folder, device, group) -> None:
+        shutil.copy(store / f"group-{group.index:06d}.h5", folder)
+
+    return make_part
+
+
+def test_an_interruption_leaves_whole_parts_and_the_next_call_goes_on(whole, tmp_path, monkeypatch):
+    path = tmp_path / "data.h5"
+    with pytest.raises(KeyboardInterrupt):
+        generate(tiny_file(), path, workers=1, progress=Interrupting(after=1))
+    assert not path.exists()
+    (first,) = parts_of(path)
+
+    worked_on = []
+    make_part = generate_module._make_part
+
+    def watched(recipe_text, folder, device, group) -> None:
+        worked_on.append(group.index)
+        make_part(recipe_text, folder, device, group)
+
+    monkeypatch.setattr(generate_module, "_make_part", watched)
+    found = generate(tiny_file(), path, workers=1)
+    assert content_sha256(found) == content_sha256(whole[0])
+    assert sorted([*worked_on, int(first[6:12])]) == [0, 1, 2]
+    assert os.listdir(tmp_path) == ["data.h5"]
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs POSIX process groups")
+def test_a_killed_process_leaves_nothing_that_harms(whole, tmp_path):
+    """SIGKILL to everything in the middle of the work, wherever it hits; then the same call again."""
+    recipe, path = tmp_path / "tiny.toml", tmp_path / "data.h5"
+    recipe.write_text(TINY, encoding="utf-8")
+    code = (
+        "import sys, time\n"
+        "from curvebench.generation.generate import generate\n"
+        "def progress(done, total, group):\n"
+        "    print(done, flush=True)\n"
+        "    time.sleep(0.2 if group else 0)\n"
+        "if __name__ == '__main__':\n"
+        "    generate(sys.argv[1], sys.argv[2], workers=1, progress=progress)\n"
+    )
+    command = [sys.executable, "-c", code, str(recipe), str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    with process:
+        process.stdout.readline()
+        process.stdout.readline()  # one group is done
+        time.sleep(0.35)  # the next is under way
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not path.exists()
+    assert parts_of(path)
+    assert content_sha256(generate(recipe, path, workers=1)) == content_sha256(whole[0])
+    assert sorted(os.listdir(tmp_path)) == ["data.h5", "tiny.toml"]
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_parts_that_are_damaged_stale_or_foreign_are_done_again(whole, tmp_path, monkeypatch):
+    store = whole_parts(tmp_path)
+    other = tiny_file(("master_seed = 11", "master_seed = 12"))
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    generate_module._make_part(other.text, foreign, "cpu", make_plan(other.recipe)[1])
+    worked_on = []
+
+    def watched(recipe_text, folder, device, group) -> None:
+        worked_on.append(group.index)
+        make_part_from_store(store)(recipe_text, folder, device, group)
+
+    monkeypatch.setattr(generate_module, "_make_part", watched)
+    path = tmp_path / "data.h5"
+    folder = path.with_name("data.h5.parts")
+
+    def work_on(spoil) -> list[int]:
+        shutil.copytree(store, folder)
+        spoil()
+        worked_on.clear()
+        assert content_sha256(generate(tiny_file(), path, workers=1, overwrite=True)) == content_sha256(whole[0])
+        assert not folder.exists()
+        return worked_on
+
+    first, second = folder / "group-000000.h5", folder / "group-000001.h5"
+    assert work_on(lambda: None) == []
+    assert work_on(lambda: flip_a_bit(first)) == [0]
+    assert work_on(lambda: first.write_bytes(first.read_bytes()[:5000])) == [0]
+    assert work_on(lambda: first.write_bytes(b"")) == [0]
+    assert work_on(lambda: first.unlink()) == [0]
+    assert work_on(lambda: shutil.copy(foreign / second.name, second)) == [1], "another recipe"
+    assert work_on(lambda: shutil.copy(first, second)) == [1], "another group"
+    assert work_on(lambda: (folder / ".group-000001.h5.host.1.a.tmp").write_bytes(b"half")) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(generate_module, "package_versions", lambda: {"torch": "0.0"})
+        assert sorted(work_on(lambda: None)) == [0, 1, 2], "another version"
+
+
+def test_what_else_lies_in_the_folder_of_parts_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(generate_module, "_make_part", make_part_from_store(whole_parts(tmp_path)))
+    folder = tmp_path / "data.h5.parts"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("mine")
+    generate(tiny_file(), tmp_path / "data.h5", workers=1)
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+
+
+# ---------------------------------------------------------------------------------------------- refusals
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Whatever is refused is refused before any work."""
+
+    def make_part(*args) -> None:
+        raise AssertionError("work was done")
+
+    monkeypatch.setattr(generate_module, "_make_part", make_part)
+
+
+@pytest.mark.usefixtures("no_work")
+def test_an_existing_output_is_refused_and_untouched(tmp_path):
+    path = tmp_path / "data.h5"
+    path.write_text("precious")
+    with pytest.raises(UsageError, match="already exists"):
+        generate(tiny_file(), path)
+    assert path.read_text() == "precious"
+    assert os.listdir(tmp_path) == ["data.h5"]
+
+
+def test_an_existing_output_is_replaced_only_by_a_whole_one(tmp_path, monkeypatch):
+    path = tmp_path / "data.h5"
+    path.write_text("precious")
+    with pytest.raises(KeyboardInterrupt):
+        generate(tiny_file(), path, workers=1, overwrite=True, progress=Interrupting(after=1))
+    assert path.read_text() == "precious"
+    shutil.rmtree(path.with_name("data.h5.parts"))
+    monkeypatch.setattr(generate_module, "_make_part", make_part_from_store(whole_parts(tmp_path)))
+    generate(tiny_file(), path, workers=1, overwrite=True)
+    assert verify(path).recipe_name == "tiny"
+
+
+@pytest.mark.usefixtures("no_work")
+def test_outputs_that_cannot_be_written_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="does not exist"):
+        generate(tiny_file(), tmp_path / "nowhere" / "data.h5")
+    with pytest.raises(UsageError, match="is a folder"):
+        generate(tiny_file(), tmp_path, overwrite=True)
+    (tmp_path / "data.h5.parts").write_text("a file where the folder should be")
+    with pytest.raises(UsageError, match="unfinished work"):
+        generate(tiny_file(), tmp_path / "data.h5")
+    assert os.listdir(tmp_path) == ["data.h5.parts"]
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize(
+    ("limits", "field", "switch"),
+    [
+        (Limits(max_runs=1000), "n_trainings", "--max-runs"),
+        (Limits(max_bytes=1000), "n_bytes", "--max-bytes"),
+        (Limits(max_memory=1000), "memory_bytes", "--max-memory"),
+    ],
+)
+def test_what_is_too_much_is_refused_with_the_figure_and_the_switch(limits, field, switch, tmp_path):
+    recipe = tiny_file().recipe
+    figure = getattr(compute_cost(recipe, make_plan(recipe)), field)
+    with pytest.raises(UsageError) as caught:
+        generate(tiny_file(), tmp_path / "data.h5", limits=limits)
+    assert f"{figure:,}" in str(caught.value)
+    assert "1,000" in str(caught.value)
+    assert f"{switch} {figure}" in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_limit_itself_is_allowed():
+    cost = Cost(n_groups=1, n_runs=2, n_trainings=3, n_updates=4, n_bytes=5, memory_bytes=6)
+    check_limits(cost, Limits(max_runs=3, max_bytes=5, max_memory=6))
+    for limits in (Limits(2, 5, 6), Limits(3, 4, 6), Limits(3, 5, 5)):
+        with pytest.raises(UsageError):
+            check_limits(cost, limits)
+
+
+@pytest.mark.usefixtures("no_work")
+def test_bad_recipes_and_devices_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no recipe"):
+        generate("nonsense", tmp_path / "data.h5")
+    with pytest.raises(UsageError, match="GPU"):
+        generate(tiny_file(), tmp_path / "data.h5", device="cuda:99")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_recipe_that_keeps_nothing_says_so(tmp_path):
+    labels = (*DIAGNOSES, "other", "indeterminate")
+    one = tiny_text(("lr_too_low = 0.5\n", "".join(f"{label} = 0.0\n" for label in labels)))
+    start, end = one.index("[[problems]]", one.index("[[problems]]") + 1), one.index("[[networks]]")
+    with pytest.raises(InputError, match=r"keeps no run at all.*\[keep\]"):
+        generate(parse_recipe(one[:start] + one[end:]), tmp_path / "data.h5", workers=1)
+    assert not (tmp_path / "data.h5").exists()

@@ -1,0 +1,461 @@
+"""Every command, as a person and as a program meets it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import h5py
+import pytest
+from command import Terminal, command
+from oracles.tiny_recipe import TINY
+
+import curvebench
+from curvebench.data import store
+from curvebench.diagnosers import DIAGNOSERS
+from curvebench.generation import generate as generation
+from curvebench.generation.label import Thresholds
+from curvebench.generation.recipe import load_recipe, shipped_recipes
+from curvebench.spec import LABELS, SPLITS
+
+COMMANDS = ("generate", "info", "verify", "relabel", "plot", "evaluate", "recipes", "diagnosers")
+SUMMARY = {"n_runs", "n_cells", "labels", "splits", "content_sha256", "recipe", "format_version"}
+
+
+@pytest.fixture(scope="module")
+def dataset(make_dataset):
+    made = make_dataset(n_cells=24, n_points=12)
+    return curvebench.Dataset(made.columns, dataclasses.replace(made.meta, thresholds=Thresholds().to_dict()))
+
+
+@pytest.fixture(scope="module")
+def file(dataset, tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "made-up.h5"
+    store.write(dataset, path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _ordinary_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def lengths(text):
+    return [len(line) for line in text.splitlines()]
+
+
+# ------------------------------------------------------------------------------------------- first contact
+
+
+def test_without_arguments_help_and_what_to_do_first():
+    done = command()
+    assert (done.code, done.err) == (0, "")
+    assert done.out == command("--help").out
+    for name in COMMANDS:
+        assert f" {name} " in done.out
+    assert "curvebench generate quick -o quick.h5" in done.out
+    assert "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal" in done.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name):
+    done = command(name, "--help")
+    assert done.code == 0
+    assert f"Example: curvebench {name}" in done.out
+    assert "--json" in done.out
+    assert max(lengths(done.out)) <= 80
+    assert command(name, "-h").out == done.out
+
+
+def test_version():
+    assert command("--version").out == f"curvebench {curvebench.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["evalute"], "Did you mean 'evaluate'"),
+        (["info"], "FILE"),
+        (["info", "a.h5", "b.h5"], "b.h5"),
+        (["generate", "quick"], "--output"),
+        (["generate", "quick", "-o", "x.h5", "--workers", "many"], "--workers"),
+        (["generate", "quick", "-o", "x.h5", "--workers", "0"], "--workers"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_wrong_usage(arguments, words):
+    done = command(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+
+
+def test_what_nobody_foresaw_is_one_sentence(monkeypatch, file):
+    def fail(path):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(store, "load", fail)
+    monkeypatch.delenv("CURVEBENCH_DEBUG", raising=False)
+    done = command("info", file)
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith("internal error: ZeroDivisionError: division by zero. Please report it")
+    assert done.err.count("\n") == 1
+    monkeypatch.setenv("CURVEBENCH_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        command("info", file)
+
+
+def test_ctrl_c_is_no_traceback(monkeypatch, file):
+    def interrupt(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "load", interrupt)
+    done = command("info", file)
+    assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
+
+
+def test_the_installed_program(file, tmp_path):
+    """What only a process of its own can show: exit codes, clean streams, a reader that leaves, odd names."""
+    program = [sys.executable, "-m", "curvebench"]
+    done = subprocess.run([*program, "info", tmp_path / "missing.h5"], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == f"error: {tmp_path / 'missing.h5'}: there is no such file.\n"
+
+    end_to_read, end_to_write = os.pipe()
+    os.close(end_to_read)
+    done = subprocess.run([*program, "info", file], stdout=end_to_write, stderr=subprocess.PIPE, timeout=100)
+    os.close(end_to_write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+    odd = os.fsencode(tmp_path) + b"/odd-\xff.h5"
+    os.link(file, odd)
+    done = subprocess.run(
+        [*program, "info", odd], capture_output=True, text=True, timeout=100, env={**os.environ, "LC_ALL": "C"}
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"odd-\udcff.h5" in done.stdout
+
+
+# ---------------------------------------------------------------------------------------------- generate
+
+
+@pytest.fixture(scope="module")
+def tiny_recipe(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def generated(tiny_recipe, tmp_path_factory):
+    """A data set made by the command, and what the command printed."""
+    path = tmp_path_factory.mktemp("generated") / "tiny.h5"
+    return path, command("generate", tiny_recipe, "-o", path, "--workers", 1, "--json")
+
+
+def test_generate(generated):
+    path, done = generated
+    assert done.code == 0
+    assert done.json == {"file": str(path), **curvebench.load(path).summary()}
+    assert done.json.keys() >= SUMMARY
+    assert done.json["recipe"] == "tiny"
+    assert sorted(os.listdir(path.parent)) == ["tiny.h5"]
+    assert command("verify", path).code == 0
+
+
+def test_into_a_pipe_generate_says_the_cost_and_nothing_else(generated):
+    _, done = generated
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("tiny: 3 groups, about ")
+    for word in ("trainings", "network-steps", "MiB uncompressed", "MiB of memory"):
+        assert word in done.err
+
+
+def test_in_a_terminal_generate_shows_a_bar_that_moves_per_group(tiny_recipe, tmp_path, monkeypatch, dataset):
+    def generate(recipe, output, *, progress, **options):
+        for i in range(4):
+            if progress:
+                progress(i, 3, None)
+        return dataset
+
+    monkeypatch.setattr(generation, "generate", generate)
+    done = command("generate", tiny_recipe, "-o", tmp_path / "x.h5", err=Terminal)
+    for share in ("100 %", "time left 0:00:00"):
+        assert share in done.err
+    assert command("generate", tiny_recipe, "-o", tmp_path / "x.h5", "--quiet", err=Terminal).err == ""
+
+
+def test_generate_refuses_to_replace_a_file_before_any_work(tiny_recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(generation, "generate", lambda *arguments, **options: pytest.fail("it went to work"))
+    (tmp_path / "x.h5").write_text("precious")
+    done = command("generate", tiny_recipe, "-o", tmp_path / "x.h5")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"error: {tmp_path / 'x.h5'} already exists; choose another name or allow it to be overwritten.\n"
+    )
+    assert (tmp_path / "x.h5").read_text() == "precious"
+
+
+def test_generate_can_be_interrupted(tiny_recipe, tmp_path, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(generation, "generate", interrupt)
+    done = command("generate", tiny_recipe, "-o", tmp_path / "x.h5", "-q")
+    assert (done.code, done.err) == (130, f"interrupted; the same command goes on from {tmp_path / 'x.h5'}.parts\n")
+
+
+@pytest.mark.parametrize("switch", ["--max-runs", "--max-bytes", "--max-memory"])
+def test_a_recipe_that_asks_for_too_much_is_refused_with_the_switch_that_allows_it(tiny_recipe, tmp_path, switch):
+    done = command("generate", tiny_recipe, "-o", tmp_path / "x.h5", switch, 1)
+    assert done.code == 2
+    assert f"the limit is 1. Pass {switch} " in done.err
+    assert os.listdir(tmp_path) == []
+
+
+# ------------------------------------------------------------------------------------------ looking at files
+
+
+def test_info_as_json(file, dataset):
+    done = command("info", file, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.json == {"file": str(file), **dataset.summary()}
+    assert done.json.keys() >= SUMMARY
+    assert list(done.json["labels"]) == list(LABELS)
+    assert sum(done.json["labels"].values()) == sum(done.json["splits"].values()) == done.json["n_runs"]
+
+
+def test_info_fits_and_cuts_nothing(file, dataset):
+    done = command("info", file, out=Terminal)
+    assert (
+        max(n for line, n in zip(done.out.splitlines(), lengths(done.out), strict=True) if str(file) not in line) <= 80
+    )
+    assert done.out == command("info", file).out, "in a terminal of 80 columns and in a pipe alike"
+    summary = dataset.summary()
+    assert summary["content_sha256"] in done.out
+    lines = {line.split("  ")[0]: line.split() for line in done.out.splitlines()}
+    assert lines["runs by label"][-4:] == [*SPLITS, "all"]
+    for label in LABELS:
+        counts = [summary["labels_by_split"][split][label] for split in SPLITS]
+        assert lines[label][1:] == [str(n) for n in (*counts, sum(counts))]
+    assert lines["all runs"][-1] == str(summary["n_runs"])
+
+
+def test_verify(file, dataset):
+    done = command("verify", file, "--json")
+    assert done.code == 0
+    assert (done.json["verified"], done.json["content_sha256"]) == (True, dataset.summary()["content_sha256"])
+    assert dataset.summary()["content_sha256"] in command("verify", file).out
+
+
+def test_verify_says_no_with_exit_code_1(file, tmp_path):
+    changed = tmp_path / "changed.h5"
+    changed.write_bytes(file.read_bytes())
+    with h5py.File(changed, "r+") as opened:
+        opened["base_lr"][0] = 0.5
+    done = command("verify", changed, "--json")
+    assert done.code == 1
+    assert done.json["verified"] is False
+    assert "the content was changed" in done.json["message"]
+    assert done.err == f"error: {done.json['message']}\n"
+    assert command("verify", changed).out == ""
+
+
+def test_relabel(generated, tmp_path):
+    path, _ = generated
+    before = path.read_bytes()
+    same = command("relabel", path, "-o", tmp_path / "same.h5", "--json")
+    assert (same.code, same.err, same.json["n_relabelled"]) == (0, "", 0)
+    assert same.json["content_sha256"] == curvebench.load(path).summary()["content_sha256"]
+    strict = command("relabel", path, "--material-gain", 0.6, "-o", tmp_path / "strict.h5", "--json").json
+    assert (
+        strict["n_relabelled"] == (curvebench.load(tmp_path / "strict.h5").labels != curvebench.load(path).labels).sum()
+    )
+    assert strict["n_relabelled"] > 0
+    assert "n_relabelled" in command("relabel", path, "-o", tmp_path / "again.h5").out
+    assert path.read_bytes() == before
+
+
+def test_plot(file, dataset, tmp_path):
+    done = command("plot", file, "-o", tmp_path / "gallery.png", "--json")
+    assert (done.code, done.err, done.json["picture"]) == (0, "", str(tmp_path / "gallery.png"))
+    assert (tmp_path / "gallery.png").read_bytes().startswith(b"\x89PNG")
+    labels = {dataset["diagnosis"][dataset["run"].tolist().index(run)] for run in done.json["runs"]}
+    assert labels == set(curvebench.DIAGNOSES)
+    run = done.json["runs"][0]
+    done = command("plot", file, run, "-o", tmp_path / "run.svg")
+    assert done.code == 0
+    assert run in done.out
+    assert command("plot", file, run, "-o", tmp_path / "run.svg", "--force").code == 0
+
+
+# ---------------------------------------------------------------------------------------------- evaluate
+
+OUTSIDER = """
+import numpy as np
+
+def gloomy(curve):
+    print("thinking")
+    return "lr_too_high"
+
+def broken(curve):
+    raise ValueError("no idea")
+
+class Confused:
+    def predict_proba(self, X):
+        return np.full((len(X), 6), np.nan)
+"""
+
+
+@pytest.fixture
+def outsider(tmp_path, monkeypatch):
+    """A folder with a module of somebody else, in which the command is run."""
+    (tmp_path / "outsider_of_test_cli.py").write_text(OUTSIDER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    yield "outsider_of_test_cli"
+    sys.modules.pop("outsider_of_test_cli", None)
+
+
+def test_evaluate_as_json(file):
+    done = command("evaluate", file, "--json")
+    assert (done.code, done.err) == (0, "")
+    results = done.json["results"]
+    names = ["rules", "constant", "constant-best", "chance", "oracle"]
+    assert [(r["split"], r["diagnoser"]) for r in results] == [(s, n) for s in ("test", "test_ood") for n in names]
+    for result in results:
+        assert (result["status"], result["track"]) == ("ok", "curve")
+        assert result["scores"].keys() == result["intervals"].keys() >= {"value", "macro_f1", "balanced_accuracy"}
+    of = {(r["split"], r["diagnoser"]): r["scores"]["value"] for r in results}
+    assert (of["test", "constant"], of["test", "oracle"]) == (0.0, 1.0)
+
+
+def test_evaluate_takes_names_splits_and_tracks(file):
+    done = command(
+        "evaluate",
+        file,
+        "-d",
+        "chance",
+        "-d",
+        "constant",
+        "--split",
+        "train",
+        "--track",
+        "config",
+        "--no-references",
+        "--json",
+    )
+    assert [(r["diagnoser"], r["split"], r["track"]) for r in done.json["results"]] == [
+        ("chance", "train", "config"),
+        ("constant", "train", "config"),
+    ]
+
+
+def test_the_table_fits_a_terminal_of_80_columns_and_is_whole_in_a_pipe(file):
+    narrow, piped = command("evaluate", file, "-q", out=Terminal), command("evaluate", file)
+    assert max(lengths(narrow.out)) <= 80
+    narrow_row, piped_row = (
+        next(x for x in d.out.splitlines() if x.startswith("constant-best")) for d in (narrow, piped)
+    )
+    assert narrow_row.count("[") == 3
+    assert piped_row.count("[") == 4
+    assert piped_row.startswith(narrow_row)
+    assert "false alarms" in piped.out
+    assert "false alarms" not in narrow.out
+    for text in (narrow.out, piped.out):
+        assert "\033" not in text
+        assert "-0.00" not in text
+        assert "test: " in text
+        assert "…" not in text
+
+
+def test_fewer_than_twenty_instances_are_pointed_out(file):
+    assert "fewer than 20 problem instances" in command("evaluate", file).out
+
+
+def test_own_diagnosers_are_found_in_the_current_folder_and_cannot_spoil_the_output(file, outsider):
+    done = command("evaluate", file, "-d", f"{outsider}:gloomy", "--no-references", "--split", "test", "--json")
+    assert done.code == 0
+    assert done.json["results"][0]["diagnoser"] == f"{outsider}:gloomy"
+    assert "thinking" in done.err
+
+
+def test_a_diagnoser_that_fails_has_no_score_and_the_others_are_shown(file, outsider):
+    arguments = [
+        "evaluate",
+        file,
+        "-d",
+        f"{outsider}:broken",
+        "-d",
+        f"{outsider}:Confused",
+        "-d",
+        "rules",
+        "--split",
+        "test",
+    ]
+    done = command(*arguments)
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith(f"error: {outsider}:broken on test: failed: ValueError: no idea; ")
+    rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines() if line}
+    assert rows[f"{outsider}:broken"] == ["failed"]
+    assert rows[f"{outsider}:Confused"] == ["invalid_output"]
+    assert len(rows["rules"]) > 8
+    results = {r["diagnoser"]: r for r in command(*arguments, "--json").json["results"]}
+    assert results[f"{outsider}:broken"]["scores"] is None
+    assert results["rules"]["scores"]["value"] is not None
+
+
+def test_unknown_names_are_refused_before_the_file_is_read(tmp_path):
+    done = command("evaluate", tmp_path / "missing.h5", "-d", "rule")
+    assert done.code == 2
+    assert "Did you mean 'rules'?" in done.err
+    for name in DIAGNOSERS:
+        assert name in done.err
+    done = command("evaluate", tmp_path / "missing.h5", "--split", "validation")
+    assert done.code == 2
+    assert "train, test, test_ood" in done.err
+
+
+def test_a_default_split_without_scored_runs_is_left_out_with_a_note(dataset, tmp_path):
+    store.write(dataset.select(dataset["split"] != "test_ood"), tmp_path / "small.h5")
+    done = command("evaluate", tmp_path / "small.h5", "--json")
+    assert (done.code, done.err) == (0, "note: the split test_ood has no runs that are scored\n")
+    assert {r["split"] for r in done.json["results"]} == {"test"}
+    assert command("evaluate", tmp_path / "small.h5", "--split", "test_ood").code == 3
+
+
+# ------------------------------------------------------------------------------------------ what there is
+
+
+def test_recipes():
+    listed = command("recipes", "--json").json
+    assert [row["name"] for row in listed] == list(shipped_recipes())
+    assert {"quick", "core"} <= {row["name"] for row in listed}
+    for row in listed:
+        assert row["n_trainings"] > row["n_runs"] > row["n_groups"] > 0
+    assert max(lengths(command("recipes", out=Terminal).out)) <= 80
+    assert len(command("recipes").out.splitlines()) == 1 + len(listed)
+
+
+def test_a_recipe_is_printed_as_it_is():
+    assert command("recipes", "quick").out == load_recipe("quick").text
+    assert command("recipes", "quick", "--json").json["name"] == "quick"
+    assert command("recipes", "--schema").json["type"] == "object"
+
+
+def test_diagnosers():
+    assert [row["name"] for row in command("diagnosers", "--json").json] == list(DIAGNOSERS)
+    shown = command("diagnosers").out
+    for name, entry in DIAGNOSERS.items():
+        assert f"{name} " in shown
+        assert entry.description in shown
+
+
+def test_json_is_plain_ascii(file):
+    """It survives any terminal, pipe and locale."""
+    assert command("info", file, "--json").out.isascii()
+    json.loads(command("evaluate", file, "--json").out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))

@@ -1,0 +1,137 @@
+"""The benchmark itself: `core` is generated and held to what it promises. Ten to twenty minutes; always run in CI.
+
+Elsewhere: CURVEBENCH_SLOW=1 python -m pytest tests/test_core.py
+A file that has already been generated is taken from the environment variable CURVEBENCH_CORE.
+"""
+
+import os
+
+import numpy as np
+import pytest
+
+import curvebench
+from curvebench.spec import DIAGNOSES, SPLITS
+
+pytestmark = [
+    pytest.mark.timeout(3000),
+    pytest.mark.skipif(
+        not any(os.environ.get(name) for name in ("CI", "CURVEBENCH_SLOW", "CURVEBENCH_CORE")),
+        reason="takes a quarter of an hour; set CURVEBENCH_SLOW=1 to run it",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory):
+    given = os.environ.get("CURVEBENCH_CORE")
+    if given:
+        return curvebench.load(given)
+    pytest.importorskip("torch")
+    return curvebench.generate("core", tmp_path_factory.mktemp("core") / "core.h5")
+
+
+def shares(dataset):
+    scored = dataset["diagnosis"][dataset.is_scored]
+    return {name: float(np.mean(scored == name)) for name in DIAGNOSES}
+
+
+def test_every_label_is_at_least_eight_percent_of_the_scored_runs(core):
+    assert min(shares(core).values()) >= 0.08, shares(core)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_split_has_every_label_and_twenty_problem_instances(core, split):
+    part = core.split(split)
+    assert set(DIAGNOSES) <= set(part["diagnosis"].tolist())
+    assert len(set(part["problem"][part.is_scored].tolist())) >= 20
+
+
+def test_no_problem_or_group_is_in_two_splits_and_what_is_held_out_is_new(core):
+    held = {
+        column: {split: set(core.split(split)[column].tolist()) for split in SPLITS}
+        for column in ("problem", "group", "problem_family", "optimizer")
+    }
+    for column in ("problem", "group"):
+        together = [held[column][split] for split in SPLITS]
+        assert sum(map(len, together)) == len(set.union(*together))
+    for split in ("train", "test"):
+        assert not held["problem_family"]["test_ood"] & held["problem_family"][split]
+    assert held["optimizer"]["test_ood"] - held["optimizer"]["train"] - held["optimizer"]["test"] == {"rmsprop"}
+
+
+def test_seeds_of_a_cell_and_rate_are_complete_and_share_their_label(core):
+    key = np.char.add(np.char.add(core["cell"], "/"), core["base_lr"].astype("U32"))
+    _, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
+    assert set(counts.tolist()) == {len(set(core["seed"].tolist()))}
+    first = np.zeros(len(counts), dtype=int)
+    first[inverse] = np.arange(len(key))
+    assert (core["diagnosis"] == core["diagnosis"][first][inverse]).all()
+
+
+@pytest.mark.parametrize("split", ["test", "test_ood"])
+def test_rules_stand_between_doing_nothing_and_the_oracle(core, split):
+    rules = curvebench.evaluate(core, "rules", split=split)
+    constant = curvebench.evaluate(core, "constant", split=split)
+    oracle = curvebench.evaluate(core, "oracle", split=split)
+    assert constant.scores["value"] == 0.0
+    assert oracle.scores["value"] == 1.0
+    low, high = rules.intervals["value"]
+    assert 0.0 < low < rules.scores["value"] < high < 1.0
+
+
+def shapeless_features(dataset):
+    """First value, number of points and recording interval: all that is known before the curve has any shape."""
+    first = np.nan_to_num(dataset["train_loss"][:, 0].astype(np.float64), posinf=1e30)
+    return np.column_stack([first, dataset["length"], dataset["step"][:, 1] - dataset["step"][:, 0]])
+
+
+@pytest.mark.parametrize("split", ["test", "test_ood"])
+def test_what_says_nothing_about_the_shape_does_not_predict_the_label(core, split):
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.tree import DecisionTreeClassifier
+
+    train, unseen = (part.select(part.is_scored) for part in (core.split("train"), core.split(split)))
+    chance = 1 / len(DIAGNOSES)
+    for classifier in (
+        DecisionTreeClassifier(max_depth=4, class_weight="balanced", random_state=0),
+        RandomForestClassifier(200, min_samples_leaf=20, class_weight="balanced", random_state=0),
+    ):
+        classifier.fit(shapeless_features(train), train["diagnosis"])
+        accuracy = balanced_accuracy_score(unseen["diagnosis"], classifier.predict(shapeless_features(unseen)))
+        assert accuracy <= chance + 0.05, f"{type(classifier).__name__}: {accuracy:.3f}"
+
+
+def test_a_learned_baseline_stands_between_the_rules_and_the_oracle(core):
+    result = curvebench.evaluate(core, ForestOfCurves(), split="test", name="forest")
+    rules = curvebench.evaluate(core, "rules", split="test")
+    assert result.status == "ok", result.message
+    assert rules.scores["value"] < result.scores["value"] < 0.95
+    assert rules.scores["macro_f1"] < result.scores["macro_f1"] < 0.95
+
+
+class ForestOfCurves:
+    """A learned baseline: a random forest on what the logarithm of the curve does, piece by piece."""
+
+    def features(self, X):
+        curve = X[:, 0].astype(np.float64)
+        logs = np.log10(np.clip(np.nan_to_num(curve, nan=1e12, posinf=1e12), 1e-9, 1e12))
+        first, last = logs[:, :1], logs[:, -12:].mean(axis=1, keepdims=True)
+        level = np.stack([piece.mean(axis=1) for piece in np.array_split(logs, 16, axis=1)], axis=1)
+        noise = np.stack([piece.std(axis=1) for piece in np.array_split(np.diff(logs, axis=1), 4, axis=1)], axis=1)
+        peak, rise = logs.max(axis=1, keepdims=True) - first, last - logs.min(axis=1, keepdims=True)
+        is_dead = ~np.isfinite(curve).all(axis=1, keepdims=True)
+        return np.concatenate([level - level[:, :1], np.diff(level, axis=1), noise, peak, rise, last, is_dead], axis=1)
+
+    def fit(self, X, y):
+        from sklearn.ensemble import RandomForestClassifier
+
+        self.forest = RandomForestClassifier(300, min_samples_leaf=5, class_weight="balanced", random_state=0)
+        self.forest.fit(self.features(X), y)
+        return self
+
+    def predict_proba(self, X):
+        probabilities = np.zeros((len(X), len(DIAGNOSES)))
+        answer = self.forest.predict_proba(self.features(X))
+        probabilities[:, [DIAGNOSES.index(name) for name in self.forest.classes_]] = answer
+        return probabilities

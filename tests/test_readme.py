@@ -1,0 +1,70 @@
+"""What the README and the pages in docs print is run, and what they link to exists."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "LICENSES" / "DATA.md"]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder_of_main_job(tmp_path_factory):
+    """The README's first command, run as printed but for the installation."""
+    folder = tmp_path_factory.mktemp("readme")
+    steps = [shlex.split(step) for step in blocks("bash")[0].split("&&")]
+    ours = [step for step in steps if step[0] == ".venv/bin/curvebench"]
+    assert [step[1] for step in ours] == ["generate", "evaluate"]
+    for step in ours:
+        subprocess.run([sys.executable, "-m", "curvebench.cli", *step[1:]], cwd=folder, check=True, timeout=300)
+    return folder
+
+
+def test_the_main_job_prints_a_score_for_the_reference_classifier(folder_of_main_job):
+    command = [sys.executable, "-m", "curvebench.cli", "evaluate", "quick.h5", "--diagnoser", "rules"]
+    table = subprocess.run(command, cwd=folder_of_main_job, check=True, capture_output=True, text=True).stdout
+    for name in ("rules", "constant", "oracle", "test_ood"):
+        assert name in table
+
+
+def test_python_code_runs(folder_of_main_job, monkeypatch, capsys):
+    monkeypatch.chdir(folder_of_main_job)
+    names: dict = {}
+    for code in blocks("python"):
+        exec(compile(code, "README.md", "exec"), names)
+    assert names["result"].status == "ok"
+    assert names["result"].scores["value"] < 1
+    assert len(names["X"]) == len(names["y"]) > 0
+    assert capsys.readouterr().out.startswith("ok ")
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    assert blocks("bash")[1].strip() in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [t for t in targets if not t.startswith("https://") and not (page.parent / t).exists()]
+    assert missing == []
+
+
+def test_nothing_of_this_machine_is_named_in_tracked_files():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    home = os.fsencode(str(ROOT))
+    for name in listed.stdout.split(b"\0")[:-1]:
+        path = ROOT / os.fsdecode(name)
+        if path.suffix != ".png" and path.exists():
+            assert home not in path.read_bytes(), f"{path.name} names a folder of this machine"
