@@ -102,6 +102,9 @@ def generate(
     workers: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Processes. Default: all cores.", show_default=False)
     ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="fused or torch, in place of the recipe's.", show_default=False)
+    ] = None,
     device: Annotated[str, typer.Option(help="Device of the torch engine, for instance cuda.")] = "cpu",
     max_runs: Annotated[
         int | None, typer.Option(min=1, help="Allow this many trained runs.", show_default=False)
@@ -137,11 +140,13 @@ def generate(
             dataset = generate_data_set(
                 recipe_file,
                 output,
+                engine=engine,
                 workers=workers,
                 device=device,
                 overwrite=force,
                 limits=Limits(**_given(max_runs=max_runs, max_bytes=max_bytes, max_memory=max_memory)),
                 progress=None if report is None else lambda done, total, _: report(done, total),
+                say=(lambda sentence: None) if quiet else say,
             )
     except KeyboardInterrupt:
         say(f"interrupted; the same command goes on from {output}.parts")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -329,6 +329,10 @@ class Engine(Protocol):
     """Trains networks. Two engines given the same job agree to rounding until a run diverges."""
 
     name: str
+
+    def prepare(self, say: Callable[[str], None]) -> None:
+        """Make ready, compile if need be, so that no worker has to; what takes long is said in a sentence."""
+        ...
 
     def train(self, job: TrainingJob) -> Trajectories:
         """Train every run of the job."""

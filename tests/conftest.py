@@ -286,7 +286,7 @@ def _fixed_actions(columns: dict[str, Array]) -> dict[str, int]:
 
 # ------------------------------------------------------------------------------------------------ skipped tests
 
-MAY_SKIP_IN_CI = ("this machine has a GPU",)
+MAY_SKIP_IN_CI = ("this machine has a GPU", "this processor cannot execute the target", "promised for x86-64 only")
 """Reasons for which a test may be skipped in CI; any other skip there means that CI lacks something."""
 
 

@@ -79,7 +79,11 @@ _ALL = (
         "onset", "<f4", (), "fraction", "late_*: earliest fraction of training whose resumption is material; else NaN"
     ),
     Column(
-        "diverged", "|u1", (), "boolean", "Non-finite at some time, or ended clearly above both the start and the best constant"
+        "diverged",
+        "|u1",
+        (),
+        "boolean",
+        "Non-finite at some time, or ended clearly above the start and the best constant",
     ),
     Column("sweep_complete", "|u1", (), "boolean", "The cell's sweep brackets its best rate and reaches divergence"),
     # curves

@@ -15,7 +15,7 @@ from curvebench.generation.backends import available_cores, run_local
 from curvebench.generation.engine import make_engine
 from curvebench.generation.intervene import run_group
 from curvebench.generation.plan import Cost, Group, compute_cost, make_plan
-from curvebench.generation.recipe import RecipeFile, load_recipe, parse_recipe
+from curvebench.generation.recipe import RecipeFile, load_recipe, parse_recipe, with_engine
 from curvebench.generation.table import make_shard
 from curvebench.remedies import fixed_actions
 from curvebench.spec import InputError, UsageError
@@ -44,11 +44,13 @@ def generate(
     recipe: str | Path | RecipeFile,
     output: str | Path,
     *,
+    engine: str | None = None,
     workers: int | None = None,
     device: str = "cpu",
     overwrite: bool = False,
     limits: Limits | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> Dataset:
     """Train everything that a recipe asks for, label it and write it to one file.
 
@@ -58,11 +60,13 @@ def generate(
     Args:
         recipe: name of a shipped recipe, path of a recipe, or one already read.
         output: file to write.
+        engine: in place of the recipe's; the recipe in the file says so.
         workers: processes; all cores by default.
         device: of the torch engine.
         overwrite: replace a file that exists.
         limits: what the recipe may ask for.
         progress: called after every group.
+        say: told what takes long besides, compiling for instance.
 
     Returns:
         The data set that was written.
@@ -72,11 +76,13 @@ def generate(
         UsageError: the recipe exceeds a limit, or the output cannot be written.
     """
     recipe_file = recipe if isinstance(recipe, RecipeFile) else load_recipe(recipe)
+    if engine is not None:
+        recipe_file = with_engine(recipe_file, engine)
     path = Path(output)
     check_target(path, overwrite=overwrite)
     plan = make_plan(recipe_file.recipe)
     check_limits(compute_cost(recipe_file.recipe, plan), limits or Limits())
-    make_engine(recipe_file.recipe.engine, device)
+    make_engine(recipe_file.recipe.engine, device).prepare(say)
 
     folder = path.with_name(path.name + ".parts")
     try:

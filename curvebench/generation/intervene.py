@@ -126,6 +126,10 @@ class _GroupTrainer:
         self.n_seeds = recipe.sweep.seeds
         self.remedies = remedies_of_recipe(recipe)
         self.resumes = [remedy for remedy in self.remedies if remedy.action == Action.RESUME]
+        restarts = [column for column, remedy in enumerate(self.remedies) if remedy.action == Action.RESTART]
+        reach = len(restarts) // 2
+        shifts = [*range(-reach, 0), *range(1, reach + 1)]
+        self.shift_of_column = dict(zip(restarts, shifts, strict=True))
         self.problem = make_problem(group.family, group.instance, recipe.master_seed, group.n_train, group.n_val)
         self.optimizer = group.setting.to_optimizer()
         self.network = Network(
@@ -150,6 +154,8 @@ class _GroupTrainer:
         )
         self.batches = self._batches()
         self.blocks: dict[Pair, _Block] = {}
+        self.shapes: dict[tuple[str, int], Float] = {}
+        self.rates: dict[tuple[int, int, int], Float] = {}
 
     def _cells(self) -> tuple[Cell, ...]:
         fitting = Output(self.problem.fitting_output, self.problem.fitting_loss)
@@ -208,10 +214,17 @@ class _GroupTrainer:
         return list(by_output.items())
 
     def _rates(self, pair: Pair, n_steps: int) -> Float:
-        """(n_steps,) float32 learning rate of every update."""
-        schedule = self.cells[pair[0]].schedule
-        shape = schedule_shape(schedule.shape, n_steps, schedule.decay, schedule.warmup)
-        return (shape * self.group.grid.rate(pair[1])).astype(np.float32)
+        """(n_steps,) float32 learning rate of every update; many seeds and remedies ask for the same."""
+        key = (*pair, n_steps)
+        if key not in self.rates:
+            cell, k = pair
+            schedule = self.cells[cell].schedule
+            shape = self.shapes.get((schedule.name, n_steps))
+            if shape is None:
+                shape = schedule_shape(schedule.shape, n_steps, schedule.decay, schedule.warmup)
+                self.shapes[schedule.name, n_steps] = shape
+            self.rates[key] = (shape * self.group.grid.rate(k)).astype(np.float32)
+        return self.rates[key]
 
     def _job(
         self,
@@ -398,9 +411,7 @@ class _GroupTrainer:
             case Action.NONE:
                 return pair
             case Action.RESTART:
-                reach = sum(r.action == Action.RESTART for r in self.remedies) // 2
-                shift = column - 1 - reach
-                return cell, k + shift + (shift >= 0)
+                return cell, k + self.shift_of_column[column]
             case _:
                 twin = self.fitting[self.cells[cell].schedule.name]
                 return None if twin == cell else (twin, k)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from curvebench.data.dataset import MAX_ATTRIBUTE_BYTES
+from curvebench.generation.engine import ENGINES
 from curvebench.generation.portable_math import log10
 from curvebench.generation.problems import FAMILIES
 from curvebench.generation.schedules import SHAPES
@@ -175,7 +177,7 @@ class Recipe(_Strict):
     version: int = Field(ge=1, le=10_000)
     description: str = Field("", max_length=2000)
     master_seed: int = Field(ge=0, lt=2**63)
-    engine: Literal["torch"]
+    engine: Annotated[str, _OneOf(tuple(ENGINES))] = Field(default="fused", description="Trains the networks.")
     n_points: int = Field(default=128, ge=8, le=2048, description="Points of every curve.")
     groups_per_instance: int = Field(default=1, ge=1, le=1000)
     problems: Annotated[list[ProblemSet], Field(min_length=1, max_length=1000)]
@@ -262,6 +264,17 @@ def parse_recipe(text: str, where: str = "recipe") -> RecipeFile:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise InputError(f"{where} has {count}:\n" + "\n".join(f"  {fault}" for fault in faults))
     return RecipeFile(recipe, text)
+
+
+def with_engine(recipe_file: RecipeFile, engine: str) -> RecipeFile:
+    """The recipe with another engine; its text says so, because the engine is part of what numbers follow from.
+
+    Raises:
+        InputError: there is no such engine.
+    """
+    line = f'engine = "{engine}"'
+    text, n_lines = re.subn(r"^engine\s*=.*$", lambda _: line, recipe_file.text, count=1, flags=re.MULTILINE)
+    return parse_recipe(text if n_lines else f"{line}\n{text}", where=recipe_file.recipe.name)
 
 
 def recipe_json_schema() -> dict[str, Any]:

@@ -8,9 +8,16 @@ from importlib.util import find_spec
 from curvebench.spec import Engine, UsageError
 
 ENGINES: dict[str, str] = {
+    "fused": "curvebench.generation.engine.fused:FusedEngine",
     "torch": "curvebench.generation.engine.stacked:TorchEngine",
 }
 """Name -> module:class."""
+
+_NEEDS = {
+    "fused": ("numba", "pip install numba, or use --engine torch where there is no numba for your platform"),
+    "torch": ("torch", "pip install 'curvebench[torch]'"),
+}
+"""Name -> library that is imported, and what to do without it."""
 
 
 def make_engine(name: str, device: str = "cpu") -> Engine:
@@ -21,8 +28,9 @@ def make_engine(name: str, device: str = "cpu") -> Engine:
     """
     if name not in ENGINES:
         raise UsageError(f"There is no engine {name!r}; known engines: {', '.join(ENGINES)}.")
-    if name == "torch" and find_spec("torch") is None:
-        raise UsageError("The engine 'torch' needs PyTorch, which is not installed; pip install 'curvebench[torch]'.")
+    library, remedy = _NEEDS[name]
+    if find_spec(library) is None:
+        raise UsageError(f"The engine {name!r} needs {library}, which is not installed: {remedy}.")
     module, _, attribute = ENGINES[name].partition(":")
     engine: Engine = getattr(import_module(module), attribute)(device=device)
     return engine

@@ -180,6 +180,9 @@ class TorchEngine:
             raise UsageError(f"The device {device!r} cannot be used ({reason}); use --device cpu.") from None
         self.device, self.dtype = torch.device(device), dtype
 
+    def prepare(self, say: Callable[[str], None]) -> None:
+        """Nothing to do: torch comes compiled."""
+
     def train(self, job: TrainingJob) -> Trajectories:
         """Train every run of the job, `STACK` at a time."""
         with _one_thread_without_denormals():

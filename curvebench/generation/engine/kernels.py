@@ -1,0 +1,726 @@
+"""The compiled training of one network: forward, backward, update, record, on flat arrays that stay in the cache.
+
+Everything here is compiled by numba. Matrices are parts of flat float32 arrays with rows padded to whole vectors; what
+stands in the padding is never read into a result. The head of a network (output activation and loss) works on its few
+outputs transposed, (n_outputs, n_rows), so that its loops run over examples. Sums are made in one fixed order.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import float32, njit
+
+from curvebench.generation.engine.float32_math import (
+    exp,
+    fma,
+    gelu,
+    gelu_slope,
+    log,
+    sigmoid,
+    softplus,
+    tanh,
+)
+from curvebench.generation.engine.microkernel import LANES, matmul, not_inlined, set_flushing, transpose
+from curvebench.spec import PROBABILITY_FLOOR
+
+HIDDEN = ("relu", "tanh", "gelu", "sigmoid")
+OUTPUT = ("identity", "sigmoid", "tanh", "relu", "softplus", "softmax")
+LOSS = ("squared_error", "cross_entropy_logits", "cross_entropy_probabilities")
+TASK = ("regression", "binary", "multiclass")
+OPTIMIZER = ("sgd", "momentum", "adam", "adamw", "rmsprop")
+"""What these kernels know, in the order of the codes below; a test holds them to the names of the contract."""
+
+RELU, TANH, GELU, SIGMOID = (np.int64(code) for code in range(len(HIDDEN)))
+OUT_IDENTITY, OUT_SIGMOID, OUT_TANH, OUT_RELU, OUT_SOFTPLUS, OUT_SOFTMAX = (np.int64(i) for i in range(len(OUTPUT)))
+SQUARED_ERROR, LOGITS, PROBABILITIES = (np.int64(code) for code in range(len(LOSS)))
+REGRESSION, BINARY, MULTICLASS = (np.int64(code) for code in range(len(TASK)))
+SGD, MOMENTUM, ADAM, ADAMW, RMSPROP = (np.int64(code) for code in range(len(OPTIMIZER)))
+
+NONE, UNIT = np.int64(0), np.int64(1)
+"""Offsets and strides 0 and 1 as plain integers: a literal would be compiled as a type of its own."""
+
+ZERO, HALF, ONE, TWO = float32(0.0), float32(0.5), float32(1.0), float32(2.0)
+LEAST, MOST = float32(PROBABILITY_FLOOR), float32(1.0 - PROBABILITY_FLOOR)
+SOFTPLUS_IS_LINEAR = float32(20.0)
+"""From here on softplus is the identity, as in torch."""
+
+
+class Net(NamedTuple):
+    """A network as offsets into flat arrays; layer l leads from sizes[l] to sizes[l + 1] units."""
+
+    n_layers: int
+    sizes: Any  # (n_layers + 1,) int64
+    pads: Any  # (n_layers + 1,) int64, sizes rounded up to whole vectors
+    weights: Any  # (n_layers,) int64, where the weights of a layer begin in the padded parameters
+    biases: Any  # (n_layers,) int64
+    units: Any  # (n_layers + 1,) int64, where the values of a layer begin in `Work.z` and `Work.h`
+    n_padded: int
+    n_rows: int  # examples that `Work` has room for
+    hidden: int
+    output: int
+    loss: int
+    task: int
+    optimizer: int
+
+
+class Hyper(NamedTuple):
+    """Constants of the optimiser, float32; corrections[k] are those of Adam's moments after k updates."""
+
+    momentum: Any
+    beta1: Any
+    beta2: Any
+    alpha: Any
+    epsilon: Any
+    weight_decay: Any
+    corrections1: Any  # (n_steps + 1,) 1 - beta1**k
+    corrections2: Any  # (n_steps + 1,) square root of 1 - beta2**k
+
+
+class Data(NamedTuple):
+    """Training and validation set, float32."""
+
+    x: Any
+    y: Any
+    x_val: Any
+    y_val: Any
+
+
+class Plan(NamedTuple):
+    """What every run does when; see `curvebench.spec.TrainingJob`."""
+
+    first: int
+    batches: Any
+    seed_of_run: Any
+    rates: Any
+    record_steps: Any
+    outcome_steps: Any
+    checkpoint_steps: Any
+    telemetry: bool
+
+
+class Start(NamedTuple):
+    """Where the runs begin; see `curvebench.spec.State`."""
+
+    parameters: Any
+    slots: Any
+
+
+class Out(NamedTuple):
+    """What the runs leave behind; see `curvebench.spec.Trajectories`."""
+
+    train_loss: Any
+    val_loss: Any
+    grad_norm: Any
+    outcome: Any
+    val_outcome: Any
+    is_dead: Any
+    parameters: Any  # (n_runs, n_checkpoints, n_parameters)
+    slots: Any  # (n_runs, n_checkpoints, n_slots, n_parameters)
+
+
+class Work(NamedTuple):
+    """Scratch memory of one thread, float32."""
+
+    parameters: Any  # (n_padded,)
+    gradient: Any  # (n_padded,)
+    slots: Any  # (2, n_padded)
+    transposed: Any  # (largest pad ** 2,) weights of one layer, transposed
+    z: Any  # values before activation
+    h: Any  # values after activation; the inputs first
+    delta: Any  # (2, n_rows * largest pad) gradients by z of two neighbouring layers
+    zeros: Any  # (largest pad,)
+    one: Any  # (1,) the number one
+    head: Any  # (5, n_outputs * n_rows) z, outputs, targets, predictions, gradients; each (n_outputs, n_rows)
+    lanes: Any  # (LANES,) float64, running sums
+    row: Any  # (4, n_rows) one number per example: loss, maximum, sum, product
+
+
+@njit(nogil=True, error_model="numpy")
+def _part(array: Any, begin: int, n: int) -> Any:
+    """N values of a flat array; a call of this is far less to compile than a slice."""
+    return array[begin : begin + n]
+
+
+# ------------------------------------------------------------------------------------------- forward
+
+
+@njit(nogil=True, error_model="numpy")
+def _forward(net: Net, work: Work, n: int) -> None:
+    """All layers for n examples whose inputs stand in `work.h`; leaves the head's z transposed."""
+    not_inlined()
+    for layer in range(net.n_layers):
+        pad, source, target = net.pads[layer + 1], net.units[layer], net.units[layer + 1]
+        matmul(
+            work.h, source, net.pads[layer], UNIT,
+            work.parameters, net.weights[layer], pad,
+            work.parameters, net.biases[layer], NONE,
+            work.z, target, pad,
+            n, pad, net.sizes[layer],
+        )  # fmt: skip
+        if layer < net.n_layers - 1:
+            _activate(net.hidden, _part(work.z, target, n * pad), _part(work.h, target, n * pad))
+    pad, source = net.pads[net.n_layers], net.units[net.n_layers]
+    for c in range(net.sizes[net.n_layers]):
+        column = _part(work.head[0], c * net.n_rows, n)
+        for r in range(n):
+            column[r] = work.z[source + r * pad + c]
+
+
+@njit(nogil=True, error_model="numpy")
+def _activate(hidden: int, z: Any, h: Any) -> None:
+    not_inlined()
+    if hidden == RELU:
+        for i in range(len(z)):
+            h[i] = z[i] if not (z[i] < ZERO) else ZERO
+    elif hidden == TANH:
+        for i in range(len(z)):
+            h[i] = tanh(z[i])
+    elif hidden == GELU:
+        for i in range(len(z)):
+            h[i] = gelu(z[i])
+    else:
+        for i in range(len(z)):
+            h[i] = sigmoid(z[i])
+
+
+@njit(nogil=True, error_model="numpy")
+def _times_slope(hidden: int, z: Any, h: Any, delta: Any) -> None:
+    """Multiply a gradient by h into one by z."""
+    not_inlined()
+    if hidden == RELU:
+        for i in range(len(z)):
+            delta[i] = delta[i] if h[i] > ZERO else ZERO
+    elif hidden == TANH:
+        for i in range(len(z)):
+            delta[i] *= fma(-h[i], h[i], ONE)
+    elif hidden == GELU:
+        for i in range(len(z)):
+            delta[i] *= gelu_slope(z[i])
+    else:
+        for i in range(len(z)):
+            delta[i] *= h[i] * (ONE - h[i])
+
+
+# ---------------------------------------------------------------------------------------------- head
+# All of these work on (n_outputs, n_rows): column c of the head is the contiguous part [c * n_rows, c * n_rows + n).
+
+
+@njit(nogil=True, error_model="numpy")
+def _softmax(net: Net, z: Any, a: Any, work: Work, n: int) -> None:
+    """A = softmax of z; leaves each example's maximum in `work.row[1]` and sum of exponentials in `work.row[2]`."""
+    not_inlined()
+    most, total = _part(work.row[1], NONE, n), _part(work.row[2], NONE, n)
+    n_outputs = net.sizes[net.n_layers]
+    for r in range(n):
+        most[r] = z[r]
+        total[r] = ZERO
+    for c in range(1, n_outputs):
+        column = _part(z, c * net.n_rows, n)
+        for r in range(n):
+            most[r] = most[r] if most[r] > column[r] else column[r]
+    for c in range(n_outputs):
+        column, out = _part(z, c * net.n_rows, n), _part(a, c * net.n_rows, n)
+        for r in range(n):
+            out[r] = exp(column[r] - most[r])
+            total[r] += out[r]
+    for c in range(n_outputs):
+        out = _part(a, c * net.n_rows, n)
+        for r in range(n):
+            out[r] = out[r] / total[r]
+
+
+@njit(nogil=True, error_model="numpy")
+def _outputs(net: Net, work: Work, n: int) -> None:
+    """Output activation: head[0] (z) to head[1] (outputs)."""
+    not_inlined()
+    if net.output == OUT_SOFTMAX:
+        _softmax(net, work.head[0], work.head[1], work, n)
+        return
+    for c in range(net.sizes[net.n_layers]):
+        z = _part(work.head[0], c * net.n_rows, n)
+        a = _part(work.head[1], c * net.n_rows, n)
+        if net.output == OUT_IDENTITY:
+            for r in range(n):
+                a[r] = z[r]
+        elif net.output == OUT_SIGMOID:
+            for r in range(n):
+                a[r] = sigmoid(z[r])
+        elif net.output == OUT_TANH:
+            for r in range(n):
+                a[r] = tanh(z[r])
+        elif net.output == OUT_RELU:
+            for r in range(n):
+                a[r] = z[r] if not (z[r] < ZERO) else ZERO
+        else:
+            for r in range(n):
+                a[r] = z[r] if z[r] > SOFTPLUS_IS_LINEAR else softplus(z[r])
+
+
+@njit(nogil=True, error_model="numpy")
+def _clipped(p: float, most: float) -> float:
+    """P in [LEAST, most]; NaN stays."""
+    p = LEAST if p < LEAST else p
+    return most if p > most else p
+
+
+@njit(nogil=True, error_model="numpy")
+def _row_losses(net: Net, work: Work, n: int, loss: int, a: Any) -> None:
+    """Each example's loss at predictions a into `work.row[0]`, for the targets in head[2]."""
+    not_inlined()
+    n_outputs = net.sizes[net.n_layers]
+    losses = _part(work.row[0], NONE, n)
+    for r in range(n):
+        losses[r] = ZERO
+    if loss == SQUARED_ERROR:
+        for c in range(n_outputs):
+            p, y = _part(a, c * net.n_rows, n), _part(work.head[2], c * net.n_rows, n)
+            for r in range(n):
+                losses[r] += (p[r] - y[r]) * (p[r] - y[r])
+        for r in range(n):
+            losses[r] /= float32(n_outputs)
+    elif net.task == BINARY:
+        for c in range(n_outputs):
+            p, y = _part(a, c * net.n_rows, n), _part(work.head[2], c * net.n_rows, n)
+            if loss == LOGITS:
+                for r in range(n):
+                    losses[r] += softplus(p[r]) - y[r] * p[r]
+            else:
+                for r in range(n):
+                    q = _clipped(p[r], MOST)
+                    losses[r] -= y[r] * log(q) + (ONE - y[r]) * log(ONE - q)
+        for r in range(n):
+            losses[r] /= float32(n_outputs)
+    elif loss == LOGITS:
+        _softmax(net, a, work.head[3], work, n)
+        product = _part(work.row[3], NONE, n)
+        _products(net, work, a, product, n)
+        most, total = _part(work.row[1], NONE, n), _part(work.row[2], NONE, n)
+        for r in range(n):
+            losses[r] = log(total[r]) + (most[r] - product[r])
+    else:
+        total = _part(work.row[2], NONE, n)
+        for r in range(n):
+            total[r] = ZERO
+        for c in range(n_outputs):
+            p = _part(a, c * net.n_rows, n)
+            for r in range(n):
+                total[r] += _clipped(p[r], ONE)
+        for c in range(n_outputs):
+            p, y = _part(a, c * net.n_rows, n), _part(work.head[2], c * net.n_rows, n)
+            for r in range(n):
+                losses[r] -= y[r] * log(_clipped(p[r], ONE) / total[r])
+
+
+@njit(nogil=True, error_model="numpy")
+def _products(net: Net, work: Work, a: Any, product: Any, n: int) -> None:
+    """Each example's sum of targets times a."""
+    not_inlined()
+    for r in range(n):
+        product[r] = ZERO
+    for c in range(net.sizes[net.n_layers]):
+        p, y = _part(a, c * net.n_rows, n), _part(work.head[2], c * net.n_rows, n)
+        for r in range(n):
+            product[r] = fma(y[r], p[r], product[r])
+
+
+@njit(nogil=True, error_model="numpy")
+def _output_gradient(net: Net, work: Work, n: int) -> None:
+    """Gradient of the mean loss by the outputs into head[4]; needs what `_row_losses` left behind."""
+    not_inlined()
+    n_outputs = net.sizes[net.n_layers]
+    share = ONE / float32(n * n_outputs)
+    if net.loss == SQUARED_ERROR or net.task == BINARY:
+        for c in range(n_outputs):
+            a = _part(work.head[1], c * net.n_rows, n)
+            y = _part(work.head[2], c * net.n_rows, n)
+            g = _part(work.head[4], c * net.n_rows, n)
+            if net.loss == SQUARED_ERROR:
+                for r in range(n):
+                    g[r] = TWO * (a[r] - y[r]) * share
+            elif net.loss == LOGITS:
+                for r in range(n):
+                    g[r] = (sigmoid(a[r]) - y[r]) * share
+            else:
+                for r in range(n):
+                    q = _clipped(a[r], MOST)
+                    slope = (ONE - y[r]) / (ONE - q) - y[r] / q
+                    inside = (a[r] >= LEAST) and (a[r] <= MOST)
+                    g[r] = slope * share if inside else (ZERO if a[r] == a[r] else a[r])
+        return
+    share = ONE / float32(n)
+    total = _part(work.row[2], NONE, n)
+    for c in range(n_outputs):
+        a = _part(work.head[1], c * net.n_rows, n)
+        y = _part(work.head[2], c * net.n_rows, n)
+        p = _part(work.head[3], c * net.n_rows, n)
+        g = _part(work.head[4], c * net.n_rows, n)
+        if net.loss == LOGITS:
+            for r in range(n):
+                g[r] = (p[r] - y[r]) * share
+        else:  # targets are one-hot: they sum to one
+            for r in range(n):
+                slope = ONE / total[r] - y[r] / _clipped(a[r], ONE)
+                inside = (a[r] >= LEAST) and (a[r] <= ONE)
+                g[r] = slope * share if inside else (ZERO if a[r] == a[r] else a[r])
+
+
+@njit(nogil=True, error_model="numpy")
+def _head_gradient(net: Net, work: Work, n: int, delta: Any) -> None:
+    """Gradient by the head's z, from that by its outputs, back into rows."""
+    not_inlined()
+    n_outputs = net.sizes[net.n_layers]
+    pad = net.pads[net.n_layers]
+    rows = _part(delta, NONE, n * pad)
+    for i in range(n * pad):
+        rows[i] = ZERO
+    product = _part(work.row[3], NONE, n)
+    if net.output == OUT_SOFTMAX:
+        for r in range(n):
+            product[r] = ZERO
+        for c in range(n_outputs):
+            a = _part(work.head[1], c * net.n_rows, n)
+            g = _part(work.head[4], c * net.n_rows, n)
+            for r in range(n):
+                product[r] = fma(g[r], a[r], product[r])
+    for c in range(n_outputs):
+        z = _part(work.head[0], c * net.n_rows, n)
+        a = _part(work.head[1], c * net.n_rows, n)
+        g = _part(work.head[4], c * net.n_rows, n)
+        if net.output == OUT_SIGMOID:
+            for r in range(n):
+                g[r] *= a[r] * (ONE - a[r])
+        elif net.output == OUT_TANH:
+            for r in range(n):
+                g[r] *= fma(-a[r], a[r], ONE)
+        elif net.output == OUT_RELU:
+            for r in range(n):
+                g[r] = g[r] if a[r] > ZERO else ZERO
+        elif net.output == OUT_SOFTPLUS:
+            for r in range(n):
+                g[r] *= ONE if z[r] > SOFTPLUS_IS_LINEAR else sigmoid(z[r])
+        elif net.output == OUT_SOFTMAX:
+            for r in range(n):
+                g[r] = a[r] * (g[r] - product[r])
+        for r in range(n):
+            delta[r * pad + c] = g[r]
+
+
+# ------------------------------------------------------------------------------------------ backward
+
+
+@njit(nogil=True, error_model="numpy")
+def _backward(net: Net, work: Work, n: int) -> None:
+    """The gradient of the mean loss by all parameters, for the examples that went forward."""
+    not_inlined()
+    delta, other = work.delta[0], work.delta[1]
+    _head_gradient(net, work, n, delta)
+    for step in range(net.n_layers):
+        layer = net.n_layers - 1 - step
+        n_in, n_out = net.sizes[layer], net.sizes[layer + 1]
+        pad_in, pad_out, units = net.pads[layer], net.pads[layer + 1], net.units[layer]
+        matmul(
+            work.h, units, UNIT, pad_in,
+            delta, NONE, pad_out,
+            work.zeros, NONE, NONE,
+            work.gradient, net.weights[layer], pad_out,
+            n_in, pad_out, n,
+        )  # fmt: skip
+        matmul(
+            work.one, NONE, NONE, NONE,
+            delta, NONE, pad_out,
+            work.zeros, NONE, NONE,
+            work.gradient, net.biases[layer], pad_out,
+            UNIT, pad_out, n,
+        )  # fmt: skip
+        if layer > 0:
+            transpose(work.parameters, net.weights[layer], pad_out, work.transposed, NONE, pad_in, n_in, n_out)
+            matmul(
+                delta, NONE, pad_out, UNIT,
+                work.transposed, NONE, pad_in,
+                work.zeros, NONE, NONE,
+                other, NONE, pad_in,
+                n, pad_in, n_out,
+            )  # fmt: skip
+            size = n * pad_in
+            _times_slope(net.hidden, _part(work.z, units, size), _part(work.h, units, size), _part(other, NONE, size))
+            delta, other = other, delta
+
+
+# -------------------------------------------------------------------------------------------- update
+
+
+@njit(nogil=True, error_model="numpy")
+def _update(net: Net, hyper: Hyper, work: Work, rate: float, k: int) -> None:
+    """One step of the optimiser; k counts updates from 1. The semantics are those of torch.optim."""
+    not_inlined()
+    p, g = work.parameters, work.gradient
+    first, second = work.slots[0], work.slots[1]
+    if net.optimizer == SGD:
+        for i in range(len(p)):
+            p[i] = fma(-rate, g[i], p[i])
+    elif net.optimizer == MOMENTUM:
+        for i in range(len(p)):
+            first[i] = fma(hyper.momentum, first[i], g[i])
+            p[i] = fma(-rate, first[i], p[i])
+    elif net.optimizer == RMSPROP:
+        rest = ONE - hyper.alpha
+        for i in range(len(p)):
+            first[i] = fma(rest * g[i], g[i], hyper.alpha * first[i])
+            p[i] -= (rate * g[i]) / (np.sqrt(first[i]) + hyper.epsilon)
+    else:
+        if net.optimizer == ADAMW:
+            kept = ONE - rate * hyper.weight_decay
+            for i in range(len(p)):
+                p[i] *= kept
+        rest1, rest2 = ONE - hyper.beta1, ONE - hyper.beta2
+        step, root = rate / hyper.corrections1[k], hyper.corrections2[k]
+        for i in range(len(p)):
+            first[i] = fma(rest1, g[i] - first[i], first[i])
+            second[i] = fma(rest2 * g[i], g[i], hyper.beta2 * second[i])
+            p[i] -= (step * first[i]) / (np.sqrt(second[i]) / root + hyper.epsilon)
+
+
+# ----------------------------------------------------------------------------- whole sets and records
+
+
+@njit(nogil=True, error_model="numpy")
+def _take(net: Net, work: Work, x: Any, y: Any, rows: Any, first: int, n: int) -> None:
+    """Put n examples where `_forward` and the head look for them: rows[first:first + n] of x and y."""
+    not_inlined()
+    n_in, pad = net.sizes[0], net.pads[0]
+    for r in range(n):
+        example = rows[first + r]
+        source, target = x[example], work.h[r * pad : r * pad + n_in]
+        for j in range(n_in):
+            target[j] = source[j]
+        for c in range(net.sizes[net.n_layers]):
+            work.head[2, c * net.n_rows + r] = y[example, c]
+
+
+@njit(nogil=True, error_model="numpy")
+def _sum_of_row_losses(work: Work, n: int) -> float:
+    total = 0.0
+    for r in range(n):
+        total += np.float64(work.row[0, r])
+    return total
+
+
+@njit(nogil=True, error_model="numpy")
+def _mean_loss(net: Net, work: Work, x: Any, y: Any, order: Any) -> float:
+    """The training loss on a whole set."""
+    not_inlined()
+    total = 0.0
+    for first in range(0, len(x), net.n_rows):
+        n = min(net.n_rows, len(x) - first)
+        _take(net, work, x, y, order, first, n)
+        _forward(net, work, n)
+        _outputs(net, work, n)
+        _row_losses(net, work, n, net.loss, work.head[1])
+        total += _sum_of_row_losses(work, n)
+    return total / len(x)
+
+
+@njit(nogil=True, error_model="numpy")
+def _add_objectives(net: Net, work: Work, x: Any, y: Any, order: Any, sums: Any) -> None:
+    """Add the objectives on a whole set, with predictions in target space, to sums (2,)."""
+    not_inlined()
+    squared = entropy = 0.0
+    for first in range(0, len(x), net.n_rows):
+        n = min(net.n_rows, len(x) - first)
+        _take(net, work, x, y, order, first, n)
+        _forward(net, work, n)
+        _outputs(net, work, n)
+        predictions = work.head[1]
+        if net.loss == LOGITS:
+            predictions = work.head[4]
+            if net.task == MULTICLASS:
+                _softmax(net, work.head[1], predictions, work, n)
+            else:
+                for c in range(net.sizes[net.n_layers]):
+                    for r in range(n):
+                        predictions[c * net.n_rows + r] = sigmoid(work.head[1, c * net.n_rows + r])
+        _row_losses(net, work, n, SQUARED_ERROR, predictions)
+        squared += _sum_of_row_losses(work, n)
+        if net.task != REGRESSION:
+            _row_losses(net, work, n, PROBABILITIES, predictions)
+            entropy += _sum_of_row_losses(work, n)
+    sums[0] += squared / len(x)
+    sums[1] += entropy / len(x) if net.task != REGRESSION else np.nan
+
+
+@njit(nogil=True, error_model="numpy")
+def _norm_of_gradient(work: Work) -> float:
+    """Euclidean norm; running sums of every 16th value in float64, added up in order."""
+    not_inlined()
+    sums = work.lanes
+    for lane in range(LANES):
+        sums[lane] = 0.0
+    for first in range(0, len(work.gradient), LANES):
+        part = _part(work.gradient, first, LANES)
+        for lane in range(LANES):
+            sums[lane] += np.float64(part[lane]) * np.float64(part[lane])
+    total = 0.0
+    for lane in range(LANES):
+        total += sums[lane]
+    return np.sqrt(total)
+
+
+# --------------------------------------------------------------------------------- padded and unpadded
+
+
+@njit(nogil=True, error_model="numpy")
+def _pad(net: Net, flat: Any, padded: Any) -> None:
+    """From the layout of the contract to rows of whole vectors; the padding becomes zero."""
+    not_inlined()
+    for i in range(len(padded)):
+        padded[i] = ZERO
+    position = 0
+    for layer in range(net.n_layers):
+        n_out, pad = net.sizes[layer + 1], net.pads[layer + 1]
+        for i in range(net.sizes[layer] + 1):
+            row = net.weights[layer] + i * pad if i < net.sizes[layer] else net.biases[layer]
+            for j in range(n_out):
+                padded[row + j] = flat[position]
+                position += 1
+
+
+@njit(nogil=True, error_model="numpy")
+def _unpad(net: Net, padded: Any, flat: Any) -> None:
+    """The inverse of `_pad`."""
+    not_inlined()
+    position = 0
+    for layer in range(net.n_layers):
+        n_out, pad = net.sizes[layer + 1], net.pads[layer + 1]
+        for i in range(net.sizes[layer] + 1):
+            row = net.weights[layer] + i * pad if i < net.sizes[layer] else net.biases[layer]
+            for j in range(n_out):
+                flat[position] = padded[row + j]
+                position += 1
+
+
+# ---------------------------------------------------------------------------------------------- runs
+
+
+@njit(nogil=True, error_model="numpy")
+def _behind(plan: Plan) -> tuple[int, int, int]:
+    """How many points, outcomes and checkpoints lie behind the start; point 0 is left to the first step."""
+    not_inlined()
+    point = outcome = checkpoint = 0
+    while point < len(plan.record_steps) and plan.record_steps[point] <= plan.first:
+        point += 1
+    while outcome < len(plan.outcome_steps) and plan.outcome_steps[outcome] <= plan.first:
+        outcome += 1
+    while checkpoint < len(plan.checkpoint_steps) and plan.checkpoint_steps[checkpoint] < plan.first:
+        checkpoint += 1
+    return point, outcome, checkpoint
+
+
+@njit(nogil=True, error_model="numpy")
+def _keep(net: Net, start: Start, out: Out, work: Work, run: int, checkpoint: int) -> None:
+    """Keep the state of a run."""
+    not_inlined()
+    _unpad(net, work.parameters, out.parameters[run, checkpoint])
+    for slot in range(start.slots.shape[1]):
+        _unpad(net, work.slots[slot], out.slots[run, checkpoint, slot])
+
+
+@njit(nogil=True, error_model="numpy")
+def _repeat_last(out: Out, run: int, point: int) -> None:
+    """From `point` on repeat what was recorded last."""
+    not_inlined()
+    for later in range(max(point, 1), out.train_loss.shape[1]):
+        out.train_loss[run, later] = out.train_loss[run, later - 1]
+        out.val_loss[run, later] = out.val_loss[run, later - 1]
+        out.grad_norm[run, later] = out.grad_norm[run, later - 1]
+
+
+def _compile_train_runs(source: int) -> Any:
+    """Compile the training of runs.
+
+    Args:
+        source: a number that stands for the code of all modules that are compiled into it. numba's cache looks only
+            at the file in which a function stands and at the variables that it closes over, of which this is one.
+    """
+
+    def train_runs(
+        net: Net,
+        hyper: Hyper,
+        data: Data,
+        plan: Plan,
+        start: Start,
+        out: Out,
+        work: Work,
+        order: Any,
+        begin: int,
+        end: int,
+    ) -> int:
+        """Train runs begin .. end - 1 of a job, one after the other."""
+        control_word = set_flushing(np.int32(-1))
+        n_steps, n_points = plan.rates.shape[1], len(plan.record_steps)
+        n = np.int64(plan.batches.shape[2])
+        for run in range(begin, end):
+            _pad(net, start.parameters[run], work.parameters)
+            for slot in range(start.slots.shape[1]):
+                _pad(net, start.slots[run, slot], work.slots[slot])
+            point, outcome, checkpoint = _behind(plan)
+            if checkpoint < len(plan.checkpoint_steps) and plan.checkpoint_steps[checkpoint] == plan.first:
+                _keep(net, start, out, work, run, checkpoint)
+                checkpoint += 1
+            loss_sum, n_since, is_dead = 0.0, 0, False
+            for step in range(plan.first, n_steps):
+                _take(net, work, data.x, data.y, plan.batches[plan.seed_of_run[run], step], NONE, n)
+                _forward(net, work, n)
+                _outputs(net, work, n)
+                _row_losses(net, work, n, net.loss, work.head[1])
+                loss = _sum_of_row_losses(work, n) / n
+                _output_gradient(net, work, n)
+                _backward(net, work, n)
+                if step == 0 and n_points > 0 and plan.record_steps[0] == 0:
+                    out.train_loss[run, 0] = loss
+                    if plan.telemetry:
+                        out.grad_norm[run, 0] = _norm_of_gradient(work)
+                        out.val_loss[run, 0] = _mean_loss(net, work, data.x_val, data.y_val, order)
+                _update(net, hyper, work, plan.rates[run, step], step + 1)
+                loss_sum += loss
+                n_since += 1
+                is_dead = is_dead or not np.isfinite(loss)
+                if checkpoint < len(plan.checkpoint_steps) and plan.checkpoint_steps[checkpoint] == step + 1:
+                    _keep(net, start, out, work, run, checkpoint)
+                    checkpoint += 1
+                if outcome < len(plan.outcome_steps) and plan.outcome_steps[outcome] == step + 1:
+                    _add_objectives(net, work, data.x, data.y, order, out.outcome[run])
+                    _add_objectives(net, work, data.x_val, data.y_val, order, out.val_outcome[run])
+                    outcome += 1
+                if point < n_points and plan.record_steps[point] == step + 1:
+                    out.train_loss[run, point] = loss_sum / n_since
+                    if plan.telemetry:
+                        out.grad_norm[run, point] = _norm_of_gradient(work)
+                        out.val_loss[run, point] = _mean_loss(net, work, data.x_val, data.y_val, order)
+                    loss_sum, n_since = 0.0, 0
+                    point += 1
+                    if is_dead:
+                        break
+            out.is_dead[run] = is_dead
+            if is_dead:
+                _repeat_last(out, run, point)
+        set_flushing(control_word)
+        return source
+
+    try:
+        return njit(train_runs, nogil=True, error_model="numpy", cache=True)
+    except RuntimeError:  # numba finds no folder that it may write to
+        return njit(train_runs, nogil=True, error_model="numpy")
+
+
+def _hash_of_sources() -> int:
+    """A number that changes with any of the compiled modules."""
+    folder = Path(__file__).parent
+    names = ("float32_math.py", "kernels.py", "microkernel.py")
+    return zlib.crc32(b"".join((folder / name).read_bytes() for name in names))
+
+
+train_runs = _compile_train_runs(_hash_of_sources())

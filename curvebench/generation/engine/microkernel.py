@@ -1,0 +1,320 @@
+"""The inner product of everything: a block of a matrix product held in registers, as LLVM vectors of 16 floats.
+
+C[i, j] = init[i, j] + sum over k of A[i, k] * B[k, j], summed in the order of k by fused multiply-adds. Every element
+is summed in the same order whatever the block it falls into and however wide the machine's vectors are, so that the
+result has the same bits on every machine. Matrices are parts of flat float32 arrays; A is read with any two strides,
+which makes it transposed for free.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import float32, njit, types
+from numba.core import cgutils, config
+from numba.extending import intrinsic
+
+LANES = 16
+"""Floats in a vector: one AVX-512 register, two of AVX2, four of SSE or NEON. Output widths are padded to it."""
+
+_FLOAT = ir.FloatType()
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+_FLOATS = types.CPointer(types.float32)
+
+
+def padded(width: int) -> int:
+    """The width rounded up to whole vectors.
+
+    >>> padded(1), padded(16), padded(17)
+    (16, 16, 32)
+    """
+    return -(-width // LANES) * LANES
+
+
+@intrinsic
+def _address(typing_context: Any, array: Any, offset: Any) -> Any:
+    """Pointer to an element of a flat array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.gep(data, [arguments[1]])
+
+    return _FLOATS(array, types.intp), generate
+
+
+@intrinsic
+def not_inlined(typing_context: Any) -> Any:
+    """Keep LLVM from copying the function that calls this into its callers, which takes long and gains nothing."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+_CONTROL_WORD_FLUSHES = 0x8040
+"""Bits of x86's MXCSR: denormal results become zero, denormal inputs count as zero."""
+
+
+@intrinsic
+def set_flushing(typing_context: Any, control_word: Any) -> Any:
+    """Set this thread's floating-point control word, or with -1 let denormals be zero; returns the one before.
+
+    Decaying runs fill up with denormals, and each costs a hundred normal numbers. On other processors than x86-64
+    nothing is set and 0 is returned.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(32)
+        if not _IS_X86:
+            return ir.Constant(word, 0)
+        pointer = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer])
+        read = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse.stmxcsr")
+        write = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse.ldmxcsr")
+        place = cgutils.alloca_once(builder, word)
+        builder.call(read, [builder.bitcast(place, pointer)])
+        before = builder.load(place)
+        flushing = builder.or_(before, ir.Constant(word, _CONTROL_WORD_FLUSHES))
+        is_default = builder.icmp_signed("==", arguments[0], ir.Constant(word, -1))
+        builder.store(builder.select(is_default, flushing, arguments[0]), place)
+        builder.call(write, [builder.bitcast(place, pointer)])
+        return before
+
+    return types.int32(types.int32), generate
+
+
+_IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
+
+
+def _make_block(n_rows: int, n_vectors: int) -> Any:
+    """An intrinsic for a block of n_rows x (n_vectors * LANES), with its accumulators in registers over the k loop."""
+
+    @intrinsic
+    def block(
+        typing_context: Any,
+        a: Any,
+        a_row: Any,
+        a_k: Any,
+        b: Any,
+        b_row: Any,
+        init: Any,
+        init_row: Any,
+        c: Any,
+        c_row: Any,
+        n_k: Any,
+    ) -> Any:
+        size = types.intp
+        signature = types.void(_FLOATS, size, size, _FLOATS, size, _FLOATS, size, _FLOATS, size, size)
+        return signature, lambda context, builder, _, arguments: _generate(
+            context, builder, arguments, n_rows, n_vectors
+        )
+
+    return block
+
+
+def _generate(context: Any, builder: Any, arguments: Any, n_rows: int, n_vectors: int) -> Any:
+    """Emit the block: load the accumulators, loop over k, store them."""
+    a, a_row, a_k, b, b_row, init, init_row, c, c_row, n_k = arguments
+    places = [(row, vector) for row in range(n_rows) for vector in range(n_vectors)]
+
+    def number(value: int) -> Any:
+        return ir.Constant(a_row.type, value)
+
+    def pointer(base: Any, row_stride: Any, row: int, vector: int) -> Any:
+        offset = builder.add(builder.mul(row_stride, number(row)), number(vector * LANES))
+        return builder.bitcast(builder.gep(base, [offset]), _VECTOR.as_pointer())
+
+    fma = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f32"
+    )
+    starts = [builder.load(pointer(init, init_row, *place), align=4) for place in places]
+    a_offsets = [builder.mul(a_row, number(row)) for row in range(n_rows)]
+    before = builder.block
+    loop, after = builder.append_basic_block("k.loop"), builder.append_basic_block("k.end")
+    builder.cbranch(builder.icmp_signed(">", n_k, number(0)), loop, after)
+
+    builder.position_at_end(loop)
+    k, a_here, b_here, *sums = (_phi(builder, value, before) for value in (number(0), a, b, *starts))
+    columns = [builder.load(pointer(b_here, b_row, 0, vector), align=4) for vector in range(n_vectors)]
+    factors = [_broadcast(builder, builder.load(builder.gep(a_here, [offset]))) for offset in a_offsets]
+    added = [
+        builder.call(fma, [factors[row], columns[vector], total])
+        for (row, vector), total in zip(places, sums, strict=True)
+    ]
+    following = (builder.add(k, number(1)), builder.gep(a_here, [a_k]), builder.gep(b_here, [b_row]), *added)
+    for phi, value in zip((k, a_here, b_here, *sums), following, strict=True):
+        phi.add_incoming(value, loop)
+    builder.cbranch(builder.icmp_signed("<", following[0], n_k), loop, after)
+
+    builder.position_at_end(after)
+    ends = [_phi(builder, value, before) for value in starts]
+    for end, value in zip(ends, added, strict=True):
+        end.add_incoming(value, loop)
+    for place, end in zip(places, ends, strict=True):
+        builder.store(end, pointer(c, c_row, *place), align=4)
+    return context.get_dummy_value()
+
+
+def _phi(builder: Any, value: Any, block: Any) -> Any:
+    phi = builder.phi(value.type)
+    phi.add_incoming(value, block)
+    return phi
+
+
+def _broadcast(builder: Any, value: Any) -> Any:
+    """A vector with the same float in every lane."""
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+
+@intrinsic
+def _transpose_block(typing_context: Any, source: Any, source_row: Any, target: Any, target_row: Any) -> Any:
+    """target[j, i] = source[i, j] for a block of LANES x LANES."""
+    signature = types.void(_FLOATS, types.intp, _FLOATS, types.intp)
+    return signature, lambda context, builder, _, arguments: _generate_transpose(context, builder, arguments)
+
+
+def _generate_transpose(context: Any, builder: Any, arguments: Any) -> Any:
+    """log2(LANES) rounds, each of which exchanges halves of pieces of half the size between two vectors."""
+    source, source_row, target, target_row = arguments
+
+    def pointer(base: Any, stride: Any, row: int) -> Any:
+        offset = builder.mul(stride, ir.Constant(stride.type, row))
+        return builder.bitcast(builder.gep(base, [offset]), _VECTOR.as_pointer())
+
+    rows = [builder.load(pointer(source, source_row, row), align=4) for row in range(LANES)]
+    half = LANES // 2
+    while half:
+        exchanged = list(rows)
+        for row in range(LANES):
+            if row & half:
+                continue
+            upper, lower = rows[row], rows[row + half]
+            kept = [lane if not lane & half else LANES + lane - half for lane in range(LANES)]
+            moved = [lane + half if not lane & half else LANES + lane for lane in range(LANES)]
+            exchanged[row] = _shuffle(builder, upper, lower, kept)
+            exchanged[row + half] = _shuffle(builder, upper, lower, moved)
+        rows = exchanged
+        half //= 2
+    for row, vector in enumerate(rows):
+        builder.store(vector, pointer(target, target_row, row), align=4)
+    return context.get_dummy_value()
+
+
+def _shuffle(builder: Any, first: Any, second: Any, lanes: list[int]) -> Any:
+    return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes))
+
+
+@njit(nogil=True, error_model="numpy")
+def transpose(
+    source: Any,
+    source_0: int,
+    source_row: int,
+    target: Any,
+    target_0: int,
+    target_row: int,
+    n_rows: int,
+    n_columns: int,
+) -> None:
+    """Target = source transposed, on parts of flat float32 arrays; the padding of its rows becomes zero.
+
+    Args:
+        source: (n_rows, n_columns), rows padded to `LANES`.
+        source_0: where it begins.
+        source_row: distance of its rows.
+        target: (n_columns rounded up to `LANES`, n_rows); rows beyond n_columns are scratch.
+        target_0: where it begins.
+        target_row: distance of its rows, a multiple of `LANES`.
+        n_rows: rows of the source.
+        n_columns: columns of the source.
+    """
+    not_inlined()
+    whole = n_rows - n_rows % LANES
+    for i in range(0, whole, LANES):
+        for j in range(0, n_columns, LANES):
+            _transpose_block(
+                _address(source, source_0 + i * source_row + j),
+                source_row,
+                _address(target, target_0 + j * target_row + i),
+                target_row,
+            )
+    if whole < n_rows:
+        for j in range(n_columns):
+            for i in range(whole, n_rows):
+                target[target_0 + j * target_row + i] = source[source_0 + i * source_row + j]
+            for i in range(n_rows, target_row):
+                target[target_0 + j * target_row + i] = float32(0.0)
+
+
+_block_8x2, _block_8x1 = _make_block(8, 2), _make_block(8, 1)
+_block_4x2, _block_4x1 = _make_block(4, 2), _make_block(4, 1)
+_block_1x2, _block_1x1 = _make_block(1, 2), _make_block(1, 1)
+
+
+def _has_wide_registers() -> bool:
+    """Whether the compilation target has the 32 registers of 16 floats that the largest block needs."""
+    if config.CPU_FEATURES is not None:
+        return "+avx512f" in str(config.CPU_FEATURES)
+    if config.CPU_NAME is not None:
+        return False
+    return bool(binding.get_host_cpu_features().get("avx512f", False))
+
+
+WIDE = _has_wide_registers()
+"""Blocks of 8 x 32 where they fit into registers, else of 4 x 16; the sums are the same."""
+
+
+@njit(nogil=True, error_model="numpy")
+def matmul(
+    a: Any, a_0: int, a_row: int, a_k: int,
+    b: Any, b_0: int, b_row: int,
+    init: Any, init_0: int, init_row: int,
+    c: Any, c_0: int, c_row: int,
+    n_rows: int, n_columns: int, n_k: int,
+) -> None:  # fmt: skip
+    """C = init + A B on parts of flat float32 arrays; `x_0` is where a part begins, `x_row` the distance of its rows.
+
+    Args:
+        a: A; its element (i, k) stands at a_0 + i * a_row + k * a_k.
+        b: B, (n_k, n_columns).
+        init: what the sums start from; a stride of 0 repeats one row.
+        c: C, (n_rows, n_columns).
+        n_rows: rows of C.
+        n_columns: columns of C, a multiple of `LANES`.
+        n_k: terms of each sum.
+    """
+    not_inlined()
+    column = 0
+    while column < n_columns:
+        is_double = WIDE and n_columns - column >= 2 * LANES
+        row = 0
+        while row < n_rows:
+            a_here = _address(a, a_0 + row * a_row)
+            b_here = _address(b, b_0 + column)
+            init_here = _address(init, init_0 + row * init_row + column)
+            c_here = _address(c, c_0 + row * c_row + column)
+            left = n_rows - row
+            if WIDE and left >= 8:
+                if is_double:
+                    _block_8x2(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
+                else:
+                    _block_8x1(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
+                row += 8
+            elif left >= 4:
+                if is_double:
+                    _block_4x2(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
+                else:
+                    _block_4x1(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
+                row += 4
+            else:
+                if is_double:
+                    _block_1x2(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
+                else:
+                    _block_1x1(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
+                row += 1
+        column += 2 * LANES if is_double else LANES
