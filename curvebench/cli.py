@@ -364,6 +364,9 @@ def evaluate(
     dataset = load(file)
     splits = list(dict.fromkeys(split)) if split else _scored_splits(dataset)
     names = [*asked, *(name for name in REFERENCES if references and name not in asked)]
+    if "constant-best" in names and "constant-best" not in asked and not dataset.split("train").is_scored.any():
+        names.remove("constant-best")
+        say("constant-best is left out: it is chosen on the split train, which has no scored runs")
     jobs = [(split_name, name, track if name in asked else None) for split_name in splits for name in names]
     with (
         progress_bar("evaluating", quiet=quiet) as report,

@@ -128,7 +128,7 @@ def _load(target: str) -> Any:
 def _construct(cls: type) -> Any:
     try:
         return cls()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"Can't construct {cls.__name__} without arguments ({type(error).__name__}: {error}); "
             "give an object instead."

@@ -185,7 +185,7 @@ def _checked_track(candidate: Diagnoser, track: str | None) -> str:
     needed = getattr(candidate, "track", "curve")
     track = needed if track is None else track
     for given in (needed, track):
-        if given not in TRACKS:
+        if not isinstance(given, str) or given not in TRACKS:
             raise UsageError(f"There is no track {given!r}; there are {', '.join(TRACKS)}.")
     if not set(TRACKS[needed]) <= set(TRACKS[track]):
         raise UsageError(f"The diagnoser needs the track {needed!r}; the track {track!r} hides a part of it.")
@@ -309,6 +309,8 @@ def _in_order(answer: Float, classes: Sequence[object]) -> NDArray[np.float64]:
     unknown = [name for name in names if name not in DIAGNOSES]
     if unknown:
         raise InvalidOutput(f"classes_ holds {unknown[0]!r}; allowed are {', '.join(DIAGNOSES)}.")
+    if len(set(names)) < len(names):
+        raise InvalidOutput("classes_ holds a diagnosis twice.")
     ordered = np.zeros((len(answer), len(DIAGNOSES)))
     ordered[:, [DIAGNOSES.index(name) for name in names]] = answer
     return ordered

@@ -6,9 +6,12 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import TypeVar
+
+from curvebench.spec import UsageError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,6 +47,13 @@ def run_local(work: Callable[[T], R], items: Iterable[T], n_workers: int, on_don
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 on_done(running.pop(future), future.result())
+    except BrokenProcessPool:
+        _stop(pool)
+        raise UsageError(
+            "A worker process ended before its work was done. What is finished is kept, and the same call goes on from "
+            "there. If memory ran out, use fewer workers; in a script, call this under `if __name__ == '__main__':` or "
+            "with workers=1, because every worker imports the script."
+        ) from None
     except BaseException:
         _stop(pool)
         raise

@@ -61,7 +61,8 @@ def generate(
         recipe: name of a shipped recipe, path of a recipe, or one already read.
         output: file to write.
         engine: in place of the recipe's; the recipe in the file says so.
-        workers: processes; all cores by default.
+        workers: processes; all cores by default. Each imports the calling script, which must therefore call this
+            under `if __name__ == "__main__":`; with workers=1 all is done in this process.
         device: of the torch engine.
         overwrite: replace a file that exists.
         limits: what the recipe may ask for.

@@ -229,7 +229,7 @@ def load_recipe(name_or_path: str | Path) -> RecipeFile:
     shipped = shipped_recipes()
     path = shipped.get(str(name_or_path), Path(name_or_path))
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         near = get_close_matches(str(name_or_path), shipped, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -270,11 +270,18 @@ def with_engine(recipe_file: RecipeFile, engine: str) -> RecipeFile:
     """The recipe with another engine; its text says so, because the engine is part of what numbers follow from.
 
     Raises:
-        InputError: there is no such engine.
+        InputError: there is no such engine, or the line that names it cannot be found.
     """
-    line = f'engine = "{engine}"'
-    text, n_lines = re.subn(r"^engine\s*=.*$", lambda _: line, recipe_file.text, count=1, flags=re.MULTILINE)
-    return parse_recipe(text if n_lines else f"{line}\n{text}", where=recipe_file.recipe.name)
+    if recipe_file.recipe.engine == engine:
+        return recipe_file
+    line, key = f'engine = "{engine}"', r"^[ \t]*[\"']?engine[\"']?[ \t]*=.*$"
+    text, n_lines = re.subn(key, lambda _: line, recipe_file.text, count=1, flags=re.MULTILINE)
+    changed = parse_recipe(text if n_lines else f"{line}\n{text}", where=recipe_file.recipe.name)
+    if changed.recipe != recipe_file.recipe.model_copy(update={"engine": engine}):
+        raise InputError(
+            f"The line that names the engine was not found in {recipe_file.recipe.name}; change it by hand."
+        )
+    return changed
 
 
 def recipe_json_schema() -> dict[str, Any]:

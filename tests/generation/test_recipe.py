@@ -28,6 +28,7 @@ from curvebench.generation.recipe import (
     parse_recipe,
     recipe_json_schema,
     shipped_recipes,
+    with_engine,
 )
 from curvebench.spec import DIAGNOSES, InputError, Optimizer
 
@@ -372,3 +373,17 @@ def test_mutations_give_a_recipe_or_one_error(data, n):
 def test_mutated_text_gives_a_recipe_or_one_error(position, length, text):
     with contextlib.suppress(InputError):
         parse_recipe(QUICK[:position] + text + QUICK[position + length :])
+
+
+def test_another_engine_is_written_into_the_text_or_refused():
+    quick = load_recipe("quick")
+    changed = with_engine(quick, "torch")
+    assert changed.recipe.engine == "torch"
+    assert changed.recipe == quick.recipe.model_copy(update={"engine": "torch"})
+    assert with_engine(quick, quick.recipe.engine) is quick
+    misleading = quick.text.replace('engine = "fused"', 'description = """\nengine = "fused"\n"""\nengine = "fused"')
+    misleading = misleading.replace('description = "A few groups of each kind, to see the whole path work."\n', "")
+    with pytest.raises(InputError, match="by hand"):
+        with_engine(parse_recipe(misleading), "torch")
+    with pytest.raises(InputError, match="engine"):
+        with_engine(quick, "warp")
