@@ -133,7 +133,7 @@ def shape_of(curves: ArrayLike) -> Shape:
     peak = points.max(axis=1)
     level, step = second_half.mean(axis=1), _mean_step(second_half)
     gain, fall = np.maximum(1 - lowest, _LEAST_FALL), np.maximum(1 - end, _LEAST_FALL)
-    quarter, half, three_quarters = (_around(blocks, share) for share in (0.25, 0.5, 0.75))
+    quarter, half, three_quarters = (_around(blocks, share) for share in (SOON, 0.5, 0.75))
     return Shape(
         is_finite=is_finite,
         is_long=np.full(len(points), n_points >= MIN_POINTS),

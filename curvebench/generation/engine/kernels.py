@@ -43,7 +43,7 @@ SGD, MOMENTUM, ADAM, ADAMW, RMSPROP = (np.int64(code) for code in range(len(OPTI
 NONE, UNIT = np.int64(0), np.int64(1)
 """Offsets and strides 0 and 1 as plain integers: a literal would be compiled as a type of its own."""
 
-ZERO, HALF, ONE, TWO = float32(0.0), float32(0.5), float32(1.0), float32(2.0)
+ZERO, ONE, TWO = float32(0.0), float32(1.0), float32(2.0)
 LEAST, MOST = float32(PROBABILITY_FLOOR), float32(1.0 - PROBABILITY_FLOOR)
 SOFTPLUS_IS_LINEAR = float32(20.0)
 """From here on softplus is the identity, as in torch."""
