@@ -75,11 +75,10 @@ class FusedEngine:
         net = make_net(job)
         arguments = (net, _hyper(job), _data(job), _plan(job), _start(job))
         out = _empty(job)
-        order = _input(np.arange(max(len(job.train_inputs), len(job.val_inputs))), np.int32)
         parts = [(first, min(first + RUNS_AT_ONCE, job.n_runs)) for first in range(0, job.n_runs, RUNS_AT_ONCE)]
 
         def train(part: tuple[int, int]) -> None:
-            train_runs(*arguments, out, make_work(net), order, *part)
+            train_runs(*arguments, out, make_work(net), *part)
 
         if self.n_threads == 1:
             for part in parts:
@@ -118,8 +117,8 @@ def make_net(job: TrainingJob) -> Net:
     network = job.network
     sizes = np.array(network.sizes, dtype=np.int64)
     pads = np.array([padded(int(size)) for size in sizes], dtype=np.int64)
-    n_rows = max(int(job.batches.shape[2]), LEAST_ROWS)
-    layer_sizes = (sizes[:-1] + 1) * pads[1:]
+    n_rows = padded(max(int(job.batches.shape[2]), LEAST_ROWS))
+    layer_sizes = (pads[:-1] + 1) * pads[1:]
     ends = np.cumsum(layer_sizes)
     return Net(
         n_layers=len(sizes) - 1,
@@ -143,22 +142,33 @@ def make_work(net: Net) -> Work:
     widest = int(net.pads.max())
     n_units = int(net.units[-1] + net.pads[-1] * net.n_rows)
 
-    def zeros(*shape: int) -> Float:
-        return np.zeros(shape, dtype=np.float32)
+    n_outputs = int(net.pads[-1]) * net.n_rows
+
+    def zeros(n: int) -> Float:
+        return np.zeros(n, dtype=np.float32)
 
     return Work(
         parameters=zeros(net.n_padded),
         gradient=zeros(net.n_padded),
-        slots=zeros(2, net.n_padded),
+        first=zeros(net.n_padded),
+        second=zeros(net.n_padded),
         transposed=zeros(widest * widest),
         z=zeros(n_units),
         h=zeros(n_units),
-        delta=zeros(2, net.n_rows * widest),
+        delta=zeros(net.n_rows * widest),
+        other=zeros(net.n_rows * widest),
         zeros=zeros(widest),
         one=np.ones(1, dtype=np.float32),
-        head=zeros(5, int(net.sizes[-1]) * net.n_rows),
+        output_z=zeros(n_outputs),
+        outputs=zeros(n_outputs),
+        targets=zeros(n_outputs),
+        probabilities=zeros(n_outputs),
+        slopes=zeros(n_outputs),
+        losses=zeros(net.n_rows),
+        most=zeros(net.n_rows),
+        total=zeros(net.n_rows),
+        product=zeros(net.n_rows),
         lanes=np.zeros(LANES),
-        row=zeros(4, net.n_rows),
     )
 
 
@@ -184,9 +194,11 @@ def corrections(beta: float, n_steps: int) -> Float:
 
 
 def _data(job: TrainingJob) -> Data:
-    sets = (job.train_inputs, job.train_targets, job.val_inputs, job.val_targets)
-    x, y, x_val, y_val = (_input(array, np.float32) for array in sets)
-    return Data(x, y, x_val, y_val)
+    n_inputs = job.train_inputs.shape[1]
+    padding = ((0, 0), (0, padded(n_inputs) - n_inputs))
+    x, x_val = (_input(np.pad(inputs, padding), np.float32) for inputs in (job.train_inputs, job.val_inputs))
+    y, y_val = (_input(targets, np.float32) for targets in (job.train_targets, job.val_targets))
+    return Data(x, y, x_val, y_val, order=_input(np.arange(max(len(x), len(x_val))), np.int32))
 
 
 def _plan(job: TrainingJob) -> Plan:

@@ -3,6 +3,9 @@
 Everything here is compiled by numba. Matrices are parts of flat float32 arrays with rows padded to whole vectors; what
 stands in the padding is never read into a result. The head of a network (output activation and loss) works on its few
 outputs transposed, (n_outputs, n_rows), so that its loops run over examples. Sums are made in one fixed order.
+
+Functions pass addresses, not arrays: numba counts references at every call that takes an array, and those atomic
+additions, on counters that all threads share, would take as long as the products.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from curvebench.generation.engine.float32_math import (
     softplus,
     tanh,
 )
-from curvebench.generation.engine.microkernel import LANES, matmul, not_inlined, set_flushing, transpose
+from curvebench.generation.engine.microkernel import LANES, at, matmul, not_inlined, set_flushing, transpose
 from curvebench.spec import PROBABILITY_FLOOR
 
 HIDDEN = ("relu", "tanh", "gelu", "sigmoid")
@@ -50,7 +53,10 @@ SOFTPLUS_IS_LINEAR = float32(20.0)
 
 
 class Net(NamedTuple):
-    """A network as offsets into flat arrays; layer l leads from sizes[l] to sizes[l + 1] units."""
+    """A network as offsets into flat arrays; layer l leads from sizes[l] to sizes[l + 1] units.
+
+    Its vectors are arrays where Python makes it and addresses inside the kernels.
+    """
 
     n_layers: int
     sizes: Any  # (n_layers + 1,) int64
@@ -58,8 +64,8 @@ class Net(NamedTuple):
     weights: Any  # (n_layers,) int64, where the weights of a layer begin in the padded parameters
     biases: Any  # (n_layers,) int64
     units: Any  # (n_layers + 1,) int64, where the values of a layer begin in `Work.z` and `Work.h`
-    n_padded: int
-    n_rows: int  # examples that `Work` has room for
+    n_padded: int  # parameters, padded
+    n_rows: int  # examples that `Work` has room for, whole vectors of them
     hidden: int
     output: int
     loss: int
@@ -81,12 +87,22 @@ class Hyper(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Training and validation set, float32."""
+    """Training and validation set, float32; inputs in rows padded to whole vectors."""
 
     x: Any
     y: Any
     x_val: Any
     y_val: Any
+    order: Any  # 0, 1, 2, …, as far as the larger set; int32
+
+
+class Set(NamedTuple):
+    """One of them inside the kernels: addresses, and how many examples there are."""
+
+    x: Any
+    y: Any
+    order: Any
+    n_examples: int
 
 
 class Plan(NamedTuple):
@@ -123,26 +139,65 @@ class Out(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch memory of one thread, float32."""
+    """Scratch memory of one thread, float32: arrays where Python makes it, addresses inside the kernels."""
 
     parameters: Any  # (n_padded,)
     gradient: Any  # (n_padded,)
-    slots: Any  # (2, n_padded)
+    first: Any  # (n_padded,) the optimiser's slots
+    second: Any  # (n_padded,)
     transposed: Any  # (largest pad ** 2,) weights of one layer, transposed
     z: Any  # values before activation
     h: Any  # values after activation; the inputs first
-    delta: Any  # (2, n_rows * largest pad) gradients by z of two neighbouring layers
+    delta: Any  # (n_rows * largest pad,) gradient by z of a layer
+    other: Any  # (n_rows * largest pad,) and of its neighbour
     zeros: Any  # (largest pad,)
     one: Any  # (1,) the number one
-    head: Any  # (5, n_outputs * n_rows) z, outputs, targets, predictions, gradients; each (n_outputs, n_rows)
+    output_z: Any  # (last pad, n_rows) the head: z, outputs, targets, predicted probabilities, gradients
+    outputs: Any
+    targets: Any
+    probabilities: Any
+    slopes: Any
+    losses: Any  # (n_rows,) one number per example: loss, maximum, sum, product
+    most: Any
+    total: Any
+    product: Any
     lanes: Any  # (LANES,) float64, running sums
-    row: Any  # (4, n_rows) one number per example: loss, maximum, sum, product
 
 
 @njit(nogil=True, error_model="numpy")
-def _part(array: Any, begin: int, n: int) -> Any:
-    """N values of a flat array; a call of this is far less to compile than a slice."""
-    return array[begin : begin + n]
+def _net_at(net: Net) -> Net:
+    """The network with addresses in place of arrays."""
+    return Net(
+        net.n_layers,
+        at(net.sizes, NONE), at(net.pads, NONE), at(net.weights, NONE), at(net.biases, NONE), at(net.units, NONE),
+        net.n_padded, net.n_rows, net.hidden, net.output, net.loss, net.task, net.optimizer,
+    )  # fmt: skip
+
+
+@njit(nogil=True, error_model="numpy")
+def _hyper_at(hyper: Hyper) -> Hyper:
+    """The constants of the optimiser with addresses in place of arrays."""
+    return Hyper(
+        hyper.momentum, hyper.beta1, hyper.beta2, hyper.alpha, hyper.epsilon, hyper.weight_decay,
+        at(hyper.corrections1, NONE), at(hyper.corrections2, NONE),
+    )  # fmt: skip
+
+
+@njit(nogil=True, error_model="numpy")
+def _set_at(x: Any, y: Any, order: Any) -> Set:
+    return Set(at(x, NONE), at(y, NONE), at(order, NONE), len(x))
+
+
+@njit(nogil=True, error_model="numpy")
+def _work_at(work: Work) -> Work:
+    """Scratch memory as addresses."""
+    return Work(
+        at(work.parameters, NONE), at(work.gradient, NONE), at(work.first, NONE), at(work.second, NONE),
+        at(work.transposed, NONE), at(work.z, NONE), at(work.h, NONE), at(work.delta, NONE), at(work.other, NONE),
+        at(work.zeros, NONE), at(work.one, NONE), at(work.output_z, NONE), at(work.outputs, NONE),
+        at(work.targets, NONE), at(work.probabilities, NONE), at(work.slopes, NONE), at(work.losses, NONE),
+        at(work.most, NONE), at(work.total, NONE), at(work.product, NONE), at(work.lanes, NONE),
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------- forward
@@ -162,46 +217,43 @@ def _forward(net: Net, work: Work, n: int) -> None:
             n, pad, net.sizes[layer],
         )  # fmt: skip
         if layer < net.n_layers - 1:
-            _activate(net.hidden, _part(work.z, target, n * pad), _part(work.h, target, n * pad))
-    pad, source = net.pads[net.n_layers], net.units[net.n_layers]
-    for c in range(net.sizes[net.n_layers]):
-        column = _part(work.head[0], c * net.n_rows, n)
-        for r in range(n):
-            column[r] = work.z[source + r * pad + c]
+            _activate(net.hidden, at(work.z, target), at(work.h, target), n * pad)
+    last = net.pads[net.n_layers]
+    transpose(work.z, net.units[net.n_layers], last, work.output_z, NONE, net.n_rows, n, last)
 
 
 @njit(nogil=True, error_model="numpy")
-def _activate(hidden: int, z: Any, h: Any) -> None:
+def _activate(hidden: int, z: Any, h: Any, n: int) -> None:
     not_inlined()
     if hidden == RELU:
-        for i in range(len(z)):
+        for i in range(n):
             h[i] = z[i] if not (z[i] < ZERO) else ZERO
     elif hidden == TANH:
-        for i in range(len(z)):
+        for i in range(n):
             h[i] = tanh(z[i])
     elif hidden == GELU:
-        for i in range(len(z)):
+        for i in range(n):
             h[i] = gelu(z[i])
     else:
-        for i in range(len(z)):
+        for i in range(n):
             h[i] = sigmoid(z[i])
 
 
 @njit(nogil=True, error_model="numpy")
-def _times_slope(hidden: int, z: Any, h: Any, delta: Any) -> None:
+def _times_slope(hidden: int, z: Any, h: Any, delta: Any, n: int) -> None:
     """Multiply a gradient by h into one by z."""
     not_inlined()
     if hidden == RELU:
-        for i in range(len(z)):
+        for i in range(n):
             delta[i] = delta[i] if h[i] > ZERO else ZERO
     elif hidden == TANH:
-        for i in range(len(z)):
+        for i in range(n):
             delta[i] *= fma(-h[i], h[i], ONE)
     elif hidden == GELU:
-        for i in range(len(z)):
+        for i in range(n):
             delta[i] *= gelu_slope(z[i])
     else:
-        for i in range(len(z)):
+        for i in range(n):
             delta[i] *= h[i] * (ONE - h[i])
 
 
@@ -211,38 +263,38 @@ def _times_slope(hidden: int, z: Any, h: Any, delta: Any) -> None:
 
 @njit(nogil=True, error_model="numpy")
 def _softmax(net: Net, z: Any, a: Any, work: Work, n: int) -> None:
-    """A = softmax of z; leaves each example's maximum in `work.row[1]` and sum of exponentials in `work.row[2]`."""
+    """A = softmax of z; leaves each example's maximum in `work.most` and sum of exponentials in `work.total`."""
     not_inlined()
-    most, total = _part(work.row[1], NONE, n), _part(work.row[2], NONE, n)
+    most, total = work.most, work.total
     n_outputs = net.sizes[net.n_layers]
     for r in range(n):
         most[r] = z[r]
         total[r] = ZERO
     for c in range(1, n_outputs):
-        column = _part(z, c * net.n_rows, n)
+        column = at(z, c * net.n_rows)
         for r in range(n):
             most[r] = most[r] if most[r] > column[r] else column[r]
     for c in range(n_outputs):
-        column, out = _part(z, c * net.n_rows, n), _part(a, c * net.n_rows, n)
+        column, out = at(z, c * net.n_rows), at(a, c * net.n_rows)
         for r in range(n):
             out[r] = exp(column[r] - most[r])
             total[r] += out[r]
     for c in range(n_outputs):
-        out = _part(a, c * net.n_rows, n)
+        out = at(a, c * net.n_rows)
         for r in range(n):
             out[r] = out[r] / total[r]
 
 
 @njit(nogil=True, error_model="numpy")
 def _outputs(net: Net, work: Work, n: int) -> None:
-    """Output activation: head[0] (z) to head[1] (outputs)."""
+    """Output activation: z to outputs."""
     not_inlined()
     if net.output == OUT_SOFTMAX:
-        _softmax(net, work.head[0], work.head[1], work, n)
+        _softmax(net, work.output_z, work.outputs, work, n)
         return
     for c in range(net.sizes[net.n_layers]):
-        z = _part(work.head[0], c * net.n_rows, n)
-        a = _part(work.head[1], c * net.n_rows, n)
+        z = at(work.output_z, c * net.n_rows)
+        a = at(work.outputs, c * net.n_rows)
         if net.output == OUT_IDENTITY:
             for r in range(n):
                 a[r] = z[r]
@@ -269,22 +321,22 @@ def _clipped(p: float, most: float) -> float:
 
 @njit(nogil=True, error_model="numpy")
 def _row_losses(net: Net, work: Work, n: int, loss: int, a: Any) -> None:
-    """Each example's loss at predictions a into `work.row[0]`, for the targets in head[2]."""
+    """Each example's loss at predictions a into `work.losses`, for the targets."""
     not_inlined()
     n_outputs = net.sizes[net.n_layers]
-    losses = _part(work.row[0], NONE, n)
+    losses = work.losses
     for r in range(n):
         losses[r] = ZERO
     if loss == SQUARED_ERROR:
         for c in range(n_outputs):
-            p, y = _part(a, c * net.n_rows, n), _part(work.head[2], c * net.n_rows, n)
+            p, y = at(a, c * net.n_rows), at(work.targets, c * net.n_rows)
             for r in range(n):
                 losses[r] += (p[r] - y[r]) * (p[r] - y[r])
         for r in range(n):
             losses[r] /= float32(n_outputs)
     elif net.task == BINARY:
         for c in range(n_outputs):
-            p, y = _part(a, c * net.n_rows, n), _part(work.head[2], c * net.n_rows, n)
+            p, y = at(a, c * net.n_rows), at(work.targets, c * net.n_rows)
             if loss == LOGITS:
                 for r in range(n):
                     losses[r] += softplus(p[r]) - y[r] * p[r]
@@ -295,22 +347,22 @@ def _row_losses(net: Net, work: Work, n: int, loss: int, a: Any) -> None:
         for r in range(n):
             losses[r] /= float32(n_outputs)
     elif loss == LOGITS:
-        _softmax(net, a, work.head[3], work, n)
-        product = _part(work.row[3], NONE, n)
+        _softmax(net, a, work.probabilities, work, n)
+        product = work.product
         _products(net, work, a, product, n)
-        most, total = _part(work.row[1], NONE, n), _part(work.row[2], NONE, n)
+        most, total = work.most, work.total
         for r in range(n):
             losses[r] = log(total[r]) + (most[r] - product[r])
     else:
-        total = _part(work.row[2], NONE, n)
+        total = work.total
         for r in range(n):
             total[r] = ZERO
         for c in range(n_outputs):
-            p = _part(a, c * net.n_rows, n)
+            p = at(a, c * net.n_rows)
             for r in range(n):
                 total[r] += _clipped(p[r], ONE)
         for c in range(n_outputs):
-            p, y = _part(a, c * net.n_rows, n), _part(work.head[2], c * net.n_rows, n)
+            p, y = at(a, c * net.n_rows), at(work.targets, c * net.n_rows)
             for r in range(n):
                 losses[r] -= y[r] * log(_clipped(p[r], ONE) / total[r])
 
@@ -322,22 +374,22 @@ def _products(net: Net, work: Work, a: Any, product: Any, n: int) -> None:
     for r in range(n):
         product[r] = ZERO
     for c in range(net.sizes[net.n_layers]):
-        p, y = _part(a, c * net.n_rows, n), _part(work.head[2], c * net.n_rows, n)
+        p, y = at(a, c * net.n_rows), at(work.targets, c * net.n_rows)
         for r in range(n):
             product[r] = fma(y[r], p[r], product[r])
 
 
 @njit(nogil=True, error_model="numpy")
 def _output_gradient(net: Net, work: Work, n: int) -> None:
-    """Gradient of the mean loss by the outputs into head[4]; needs what `_row_losses` left behind."""
+    """Gradient of the mean loss by the outputs into `work.slopes`; needs what `_row_losses` left behind."""
     not_inlined()
     n_outputs = net.sizes[net.n_layers]
     share = ONE / float32(n * n_outputs)
     if net.loss == SQUARED_ERROR or net.task == BINARY:
         for c in range(n_outputs):
-            a = _part(work.head[1], c * net.n_rows, n)
-            y = _part(work.head[2], c * net.n_rows, n)
-            g = _part(work.head[4], c * net.n_rows, n)
+            a = at(work.outputs, c * net.n_rows)
+            y = at(work.targets, c * net.n_rows)
+            g = at(work.slopes, c * net.n_rows)
             if net.loss == SQUARED_ERROR:
                 for r in range(n):
                     g[r] = TWO * (a[r] - y[r]) * share
@@ -352,12 +404,12 @@ def _output_gradient(net: Net, work: Work, n: int) -> None:
                     g[r] = slope * share if inside else (ZERO if a[r] == a[r] else a[r])
         return
     share = ONE / float32(n)
-    total = _part(work.row[2], NONE, n)
+    total = work.total
     for c in range(n_outputs):
-        a = _part(work.head[1], c * net.n_rows, n)
-        y = _part(work.head[2], c * net.n_rows, n)
-        p = _part(work.head[3], c * net.n_rows, n)
-        g = _part(work.head[4], c * net.n_rows, n)
+        a = at(work.outputs, c * net.n_rows)
+        y = at(work.targets, c * net.n_rows)
+        p = at(work.probabilities, c * net.n_rows)
+        g = at(work.slopes, c * net.n_rows)
         if net.loss == LOGITS:
             for r in range(n):
                 g[r] = (p[r] - y[r]) * share
@@ -373,23 +425,19 @@ def _head_gradient(net: Net, work: Work, n: int, delta: Any) -> None:
     """Gradient by the head's z, from that by its outputs, back into rows."""
     not_inlined()
     n_outputs = net.sizes[net.n_layers]
-    pad = net.pads[net.n_layers]
-    rows = _part(delta, NONE, n * pad)
-    for i in range(n * pad):
-        rows[i] = ZERO
-    product = _part(work.row[3], NONE, n)
+    product = work.product
     if net.output == OUT_SOFTMAX:
         for r in range(n):
             product[r] = ZERO
         for c in range(n_outputs):
-            a = _part(work.head[1], c * net.n_rows, n)
-            g = _part(work.head[4], c * net.n_rows, n)
+            a = at(work.outputs, c * net.n_rows)
+            g = at(work.slopes, c * net.n_rows)
             for r in range(n):
                 product[r] = fma(g[r], a[r], product[r])
     for c in range(n_outputs):
-        z = _part(work.head[0], c * net.n_rows, n)
-        a = _part(work.head[1], c * net.n_rows, n)
-        g = _part(work.head[4], c * net.n_rows, n)
+        z = at(work.output_z, c * net.n_rows)
+        a = at(work.outputs, c * net.n_rows)
+        g = at(work.slopes, c * net.n_rows)
         if net.output == OUT_SIGMOID:
             for r in range(n):
                 g[r] *= a[r] * (ONE - a[r])
@@ -405,8 +453,8 @@ def _head_gradient(net: Net, work: Work, n: int, delta: Any) -> None:
         elif net.output == OUT_SOFTMAX:
             for r in range(n):
                 g[r] = a[r] * (g[r] - product[r])
-        for r in range(n):
-            delta[r * pad + c] = g[r]
+    last = net.pads[net.n_layers]
+    transpose(work.slopes, NONE, net.n_rows, delta, NONE, last, last, n)
 
 
 # ------------------------------------------------------------------------------------------ backward
@@ -416,7 +464,7 @@ def _head_gradient(net: Net, work: Work, n: int, delta: Any) -> None:
 def _backward(net: Net, work: Work, n: int) -> None:
     """The gradient of the mean loss by all parameters, for the examples that went forward."""
     not_inlined()
-    delta, other = work.delta[0], work.delta[1]
+    delta, other = work.delta, work.other
     _head_gradient(net, work, n, delta)
     for step in range(net.n_layers):
         layer = net.n_layers - 1 - step
@@ -445,8 +493,7 @@ def _backward(net: Net, work: Work, n: int) -> None:
                 other, NONE, pad_in,
                 n, pad_in, n_out,
             )  # fmt: skip
-            size = n * pad_in
-            _times_slope(net.hidden, _part(work.z, units, size), _part(work.h, units, size), _part(other, NONE, size))
+            _times_slope(net.hidden, at(work.z, units), at(work.h, units), other, n * pad_in)
             delta, other = other, delta
 
 
@@ -458,27 +505,27 @@ def _update(net: Net, hyper: Hyper, work: Work, rate: float, k: int) -> None:
     """One step of the optimiser; k counts updates from 1. The semantics are those of torch.optim."""
     not_inlined()
     p, g = work.parameters, work.gradient
-    first, second = work.slots[0], work.slots[1]
+    first, second = work.first, work.second
     if net.optimizer == SGD:
-        for i in range(len(p)):
+        for i in range(net.n_padded):
             p[i] = fma(-rate, g[i], p[i])
     elif net.optimizer == MOMENTUM:
-        for i in range(len(p)):
+        for i in range(net.n_padded):
             first[i] = fma(hyper.momentum, first[i], g[i])
             p[i] = fma(-rate, first[i], p[i])
     elif net.optimizer == RMSPROP:
         rest = ONE - hyper.alpha
-        for i in range(len(p)):
+        for i in range(net.n_padded):
             first[i] = fma(rest * g[i], g[i], hyper.alpha * first[i])
             p[i] -= (rate * g[i]) / (np.sqrt(first[i]) + hyper.epsilon)
     else:
         if net.optimizer == ADAMW:
             kept = ONE - rate * hyper.weight_decay
-            for i in range(len(p)):
+            for i in range(net.n_padded):
                 p[i] *= kept
         rest1, rest2 = ONE - hyper.beta1, ONE - hyper.beta2
         step, root = rate / hyper.corrections1[k], hyper.corrections2[k]
-        for i in range(len(p)):
+        for i in range(net.n_padded):
             first[i] = fma(rest1, g[i] - first[i], first[i])
             second[i] = fma(rest2 * g[i], g[i], hyper.beta2 * second[i])
             p[i] -= (step * first[i]) / (np.sqrt(second[i]) / root + hyper.epsilon)
@@ -488,79 +535,81 @@ def _update(net: Net, hyper: Hyper, work: Work, rate: float, k: int) -> None:
 
 
 @njit(nogil=True, error_model="numpy")
-def _take(net: Net, work: Work, x: Any, y: Any, rows: Any, first: int, n: int) -> None:
-    """Put n examples where `_forward` and the head look for them: rows[first:first + n] of x and y."""
+def _take(net: Net, work: Work, examples: Set, rows: Any, n: int) -> None:
+    """Put n examples where `_forward` and the head look for them: those rows of a set."""
     not_inlined()
-    n_in, pad = net.sizes[0], net.pads[0]
+    pad, n_outputs = net.pads[0], net.sizes[net.n_layers]
     for r in range(n):
-        example = rows[first + r]
-        source, target = x[example], work.h[r * pad : r * pad + n_in]
-        for j in range(n_in):
-            target[j] = source[j]
-        for c in range(net.sizes[net.n_layers]):
-            work.head[2, c * net.n_rows + r] = y[example, c]
+        example = np.int64(rows[r])
+        source, target = at(examples.x, example * pad), at(work.h, r * pad)
+        for first in range(NONE, pad, LANES):
+            for lane in range(first, first + LANES):
+                target[lane] = source[lane]
+        labels = at(examples.y, example * n_outputs)
+        for c in range(n_outputs):
+            work.targets[c * net.n_rows + r] = labels[c]
 
 
 @njit(nogil=True, error_model="numpy")
 def _sum_of_row_losses(work: Work, n: int) -> float:
     total = 0.0
     for r in range(n):
-        total += np.float64(work.row[0, r])
+        total += np.float64(work.losses[r])
     return total
 
 
 @njit(nogil=True, error_model="numpy")
-def _mean_loss(net: Net, work: Work, x: Any, y: Any, order: Any) -> float:
+def _mean_loss(net: Net, work: Work, examples: Set) -> float:
     """The training loss on a whole set."""
     not_inlined()
     total = 0.0
-    for first in range(0, len(x), net.n_rows):
-        n = min(net.n_rows, len(x) - first)
-        _take(net, work, x, y, order, first, n)
+    for first in range(NONE, examples.n_examples, net.n_rows):
+        n = min(net.n_rows, examples.n_examples - first)
+        _take(net, work, examples, at(examples.order, first), n)
         _forward(net, work, n)
         _outputs(net, work, n)
-        _row_losses(net, work, n, net.loss, work.head[1])
+        _row_losses(net, work, n, net.loss, work.outputs)
         total += _sum_of_row_losses(work, n)
-    return total / len(x)
+    return total / examples.n_examples
 
 
 @njit(nogil=True, error_model="numpy")
-def _add_objectives(net: Net, work: Work, x: Any, y: Any, order: Any, sums: Any) -> None:
+def _add_objectives(net: Net, work: Work, examples: Set, sums: Any) -> None:
     """Add the objectives on a whole set, with predictions in target space, to sums (2,)."""
     not_inlined()
     squared = entropy = 0.0
-    for first in range(0, len(x), net.n_rows):
-        n = min(net.n_rows, len(x) - first)
-        _take(net, work, x, y, order, first, n)
+    for first in range(NONE, examples.n_examples, net.n_rows):
+        n = min(net.n_rows, examples.n_examples - first)
+        _take(net, work, examples, at(examples.order, first), n)
         _forward(net, work, n)
         _outputs(net, work, n)
-        predictions = work.head[1]
+        predictions = work.outputs
         if net.loss == LOGITS:
-            predictions = work.head[4]
+            predictions = work.slopes
             if net.task == MULTICLASS:
-                _softmax(net, work.head[1], predictions, work, n)
+                _softmax(net, work.outputs, predictions, work, n)
             else:
                 for c in range(net.sizes[net.n_layers]):
                     for r in range(n):
-                        predictions[c * net.n_rows + r] = sigmoid(work.head[1, c * net.n_rows + r])
+                        predictions[c * net.n_rows + r] = sigmoid(work.outputs[c * net.n_rows + r])
         _row_losses(net, work, n, SQUARED_ERROR, predictions)
         squared += _sum_of_row_losses(work, n)
         if net.task != REGRESSION:
             _row_losses(net, work, n, PROBABILITIES, predictions)
             entropy += _sum_of_row_losses(work, n)
-    sums[0] += squared / len(x)
-    sums[1] += entropy / len(x) if net.task != REGRESSION else np.nan
+    sums[0] += squared / examples.n_examples
+    sums[1] += entropy / examples.n_examples if net.task != REGRESSION else np.nan
 
 
 @njit(nogil=True, error_model="numpy")
-def _norm_of_gradient(work: Work) -> float:
+def _norm_of_gradient(net: Net, work: Work) -> float:
     """Euclidean norm; running sums of every 16th value in float64, added up in order."""
     not_inlined()
     sums = work.lanes
     for lane in range(LANES):
         sums[lane] = 0.0
-    for first in range(0, len(work.gradient), LANES):
-        part = _part(work.gradient, first, LANES)
+    for first in range(NONE, net.n_padded, LANES):
+        part = at(work.gradient, first)
         for lane in range(LANES):
             sums[lane] += np.float64(part[lane]) * np.float64(part[lane])
     total = 0.0
@@ -576,7 +625,7 @@ def _norm_of_gradient(work: Work) -> float:
 def _pad(net: Net, flat: Any, padded: Any) -> None:
     """From the layout of the contract to rows of whole vectors; the padding becomes zero."""
     not_inlined()
-    for i in range(len(padded)):
+    for i in range(net.n_padded):
         padded[i] = ZERO
     position = 0
     for layer in range(net.n_layers):
@@ -625,7 +674,7 @@ def _keep(net: Net, start: Start, out: Out, work: Work, run: int, checkpoint: in
     not_inlined()
     _unpad(net, work.parameters, out.parameters[run, checkpoint])
     for slot in range(start.slots.shape[1]):
-        _unpad(net, work.slots[slot], out.slots[run, checkpoint, slot])
+        _unpad(net, work.first if slot == 0 else work.second, out.slots[run, checkpoint, slot])
 
 
 @njit(nogil=True, error_model="numpy")
@@ -647,43 +696,45 @@ def _compile_train_runs(source: int) -> Any:
     """
 
     def train_runs(
-        net: Net,
-        hyper: Hyper,
+        network: Net,
+        constants: Hyper,
         data: Data,
         plan: Plan,
         start: Start,
         out: Out,
-        work: Work,
-        order: Any,
+        scratch: Work,
         begin: int,
         end: int,
     ) -> int:
         """Train runs begin .. end - 1 of a job, one after the other."""
         control_word = set_flushing(np.int32(-1))
+        net, hyper, work = _net_at(network), _hyper_at(constants), _work_at(scratch)
+        train_set, val_set = _set_at(data.x, data.y, data.order), _set_at(data.x_val, data.y_val, data.order)
         n_steps, n_points = plan.rates.shape[1], len(plan.record_steps)
         n = np.int64(plan.batches.shape[2])
         for run in range(begin, end):
+            batches = at(plan.batches, plan.seed_of_run[run] * plan.batches.shape[1] * n)
             _pad(net, start.parameters[run], work.parameters)
             for slot in range(start.slots.shape[1]):
-                _pad(net, start.slots[run, slot], work.slots[slot])
+                _pad(net, start.slots[run, slot], work.first if slot == 0 else work.second)
             point, outcome, checkpoint = _behind(plan)
             if checkpoint < len(plan.checkpoint_steps) and plan.checkpoint_steps[checkpoint] == plan.first:
                 _keep(net, start, out, work, run, checkpoint)
                 checkpoint += 1
             loss_sum, n_since, is_dead = 0.0, 0, False
             for step in range(plan.first, n_steps):
-                _take(net, work, data.x, data.y, plan.batches[plan.seed_of_run[run], step], NONE, n)
+                _take(net, work, train_set, at(batches, step * n), n)
                 _forward(net, work, n)
                 _outputs(net, work, n)
-                _row_losses(net, work, n, net.loss, work.head[1])
+                _row_losses(net, work, n, net.loss, work.outputs)
                 loss = _sum_of_row_losses(work, n) / n
                 _output_gradient(net, work, n)
                 _backward(net, work, n)
                 if step == 0 and n_points > 0 and plan.record_steps[0] == 0:
                     out.train_loss[run, 0] = loss
                     if plan.telemetry:
-                        out.grad_norm[run, 0] = _norm_of_gradient(work)
-                        out.val_loss[run, 0] = _mean_loss(net, work, data.x_val, data.y_val, order)
+                        out.grad_norm[run, 0] = _norm_of_gradient(net, work)
+                        out.val_loss[run, 0] = _mean_loss(net, work, val_set)
                 _update(net, hyper, work, plan.rates[run, step], step + 1)
                 loss_sum += loss
                 n_since += 1
@@ -692,14 +743,14 @@ def _compile_train_runs(source: int) -> Any:
                     _keep(net, start, out, work, run, checkpoint)
                     checkpoint += 1
                 if outcome < len(plan.outcome_steps) and plan.outcome_steps[outcome] == step + 1:
-                    _add_objectives(net, work, data.x, data.y, order, out.outcome[run])
-                    _add_objectives(net, work, data.x_val, data.y_val, order, out.val_outcome[run])
+                    _add_objectives(net, work, train_set, out.outcome[run])
+                    _add_objectives(net, work, val_set, out.val_outcome[run])
                     outcome += 1
                 if point < n_points and plan.record_steps[point] == step + 1:
                     out.train_loss[run, point] = loss_sum / n_since
                     if plan.telemetry:
-                        out.grad_norm[run, point] = _norm_of_gradient(work)
-                        out.val_loss[run, point] = _mean_loss(net, work, data.x_val, data.y_val, order)
+                        out.grad_norm[run, point] = _norm_of_gradient(net, work)
+                        out.val_loss[run, point] = _mean_loss(net, work, val_set)
                     loss_sum, n_since = 0.0, 0
                     point += 1
                     if is_dead:

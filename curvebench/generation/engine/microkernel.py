@@ -34,14 +34,16 @@ def padded(width: int) -> int:
 
 
 @intrinsic
-def _address(typing_context: Any, array: Any, offset: Any) -> Any:
-    """Pointer to an element of a flat array."""
+def at(typing_context: Any, place: Any, offset: Any) -> Any:
+    """The address of an element of an array in C order, counted in elements, or so many elements after an address."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.gep(data, [arguments[1]])
+        base = arguments[0]
+        if isinstance(place, types.Array):
+            base = context.make_array(place)(context, builder, base).data
+        return builder.gep(base, [arguments[1]])
 
-    return _FLOATS(array, types.intp), generate
+    return types.CPointer(place.dtype)(place, types.intp), generate
 
 
 @intrinsic
@@ -221,34 +223,30 @@ def transpose(
     n_rows: int,
     n_columns: int,
 ) -> None:
-    """Target = source transposed, on parts of flat float32 arrays; the padding of its rows becomes zero.
+    """Target = source transposed, on parts of flat float32 arrays, in whole blocks of `LANES` x `LANES`.
+
+    Both have room for their rows rounded up to `LANES`; what stands in the padding of one comes to stand in that of the
+    other.
 
     Args:
         source: (n_rows, n_columns), rows padded to `LANES`.
         source_0: where it begins.
         source_row: distance of its rows.
-        target: (n_columns rounded up to `LANES`, n_rows); rows beyond n_columns are scratch.
+        target: (n_columns, n_rows), rows padded to `LANES`.
         target_0: where it begins.
-        target_row: distance of its rows, a multiple of `LANES`.
+        target_row: distance of its rows.
         n_rows: rows of the source.
         n_columns: columns of the source.
     """
     not_inlined()
-    whole = n_rows - n_rows % LANES
-    for i in range(0, whole, LANES):
+    for i in range(0, n_rows, LANES):
         for j in range(0, n_columns, LANES):
             _transpose_block(
-                _address(source, source_0 + i * source_row + j),
+                at(source, source_0 + i * source_row + j),
                 source_row,
-                _address(target, target_0 + j * target_row + i),
+                at(target, target_0 + j * target_row + i),
                 target_row,
             )
-    if whole < n_rows:
-        for j in range(n_columns):
-            for i in range(whole, n_rows):
-                target[target_0 + j * target_row + i] = source[source_0 + i * source_row + j]
-            for i in range(n_rows, target_row):
-                target[target_0 + j * target_row + i] = float32(0.0)
 
 
 _block_8x2, _block_8x1 = _make_block(8, 2), _make_block(8, 1)
@@ -294,10 +292,10 @@ def matmul(
         is_double = WIDE and n_columns - column >= 2 * LANES
         row = 0
         while row < n_rows:
-            a_here = _address(a, a_0 + row * a_row)
-            b_here = _address(b, b_0 + column)
-            init_here = _address(init, init_0 + row * init_row + column)
-            c_here = _address(c, c_0 + row * c_row + column)
+            a_here = at(a, a_0 + row * a_row)
+            b_here = at(b, b_0 + column)
+            init_here = at(init, init_0 + row * init_row + column)
+            c_here = at(c, c_0 + row * c_row + column)
             left = n_rows - row
             if WIDE and left >= 8:
                 if is_double:
