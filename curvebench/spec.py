@@ -123,7 +123,7 @@ FAMILY_OF_DIAGNOSIS: Mapping[str, tuple[Action, int]] = {
 
 TASKS: tuple[str, ...] = ("regression", "binary", "multiclass")
 HIDDEN_ACTIVATIONS: tuple[str, ...] = ("relu", "tanh", "gelu", "sigmoid")
-OUTPUT_ACTIVATIONS: tuple[str, ...] = ("identity", "sigmoid", "tanh", "relu", "softplus", "softmax")
+OUTPUT_ACTIVATIONS: tuple[str, ...] = ("identity", "sigmoid", "tanh", "relu", "softplus", "softmax", "hardtanh")
 LOSSES: tuple[str, ...] = ("squared_error", "cross_entropy_logits", "cross_entropy_probabilities")
 OPTIMIZERS: tuple[str, ...] = ("sgd", "momentum", "adam", "adamw", "rmsprop")
 

@@ -13,7 +13,7 @@ _SAME_RATE = 1e-3
 
 _SAME_NETWORK = {
     Action.RESTART: ("cell",),
-    Action.CHANGE_OUTPUT: ("group", "schedule", "decay", "warmup", "loss"),
+    Action.CHANGE_OUTPUT: ("group", "schedule", "decay", "warmup", "decay_until", "cycles", "loss"),
 }
 """Columns that a run shares with the one that a remedy leads to, beside seed and rate."""
 

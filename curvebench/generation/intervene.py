@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from curvebench.generation.networks import initial_parameters, initial_state
 from curvebench.generation.plan import Group, outputs_of_group, remedies_of_recipe
-from curvebench.generation.problems import Problem, constant_loss, make_problem
+from curvebench.generation.problems import Problem, constant_loss, make_problem, turned
 from curvebench.generation.random_streams import stream
 from curvebench.generation.recipe import Recipe, ScheduleSpec
-from curvebench.generation.schedules import schedule_shape
-from curvebench.generation.sweep import extensions, refinements
+from curvebench.generation.sweep import best_index, extensions, refinements
 from curvebench.spec import (
     OBJECTIVE_OF_LOSS,
     OBJECTIVES,
@@ -35,6 +36,13 @@ OUTCOME_SHARE = 0.05
 
 N_OUTCOMES = 4
 """Evaluations averaged in it."""
+
+
+PRETRAINING = ScheduleSpec(name="pretraining", shape="cosine", decay=30.0)
+"""Schedule of the training that goes before fine-tuning, as long as the fine-tuning itself."""
+
+TURN = (0.1 * math.pi, 0.4 * math.pi)
+"""Between these angles the inputs of the problem that it is trained on are turned, in radians."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,8 @@ class GroupOutcomes:
         remedy_final_loss: (n, n_remedies), NaN where untried.
         remedy_final_val_loss: (n, n_remedies).
         resumed_train_loss: (n, n_resumes, n_recorded), NaN before the branch and where untried.
+        source: the related problem that the networks were trained on before; None where they begin afresh.
+        source_loss: (2, n) own objective on the source at the start and at the end of the run; NaN without a source.
     """
 
     group: Group
@@ -90,6 +100,8 @@ class GroupOutcomes:
     remedy_final_loss: Float
     remedy_final_val_loss: Float
     resumed_train_loss: Float
+    source: Problem | None
+    source_loss: Float
 
 
 def run_group(recipe: Recipe, group: Group, engine: Engine) -> GroupOutcomes:
@@ -97,6 +109,7 @@ def run_group(recipe: Recipe, group: Group, engine: Engine) -> GroupOutcomes:
     trainer = _GroupTrainer(recipe, group, engine)
     trainer.sweep()
     trainer.resume()
+    trainer.look_back()
     trainer.train_longer()
     return trainer.outcomes()
 
@@ -116,6 +129,13 @@ class _Block:
     resumed_train_loss: Float
     longer_outcome: Float
     longer_val_outcome: Float
+    source_loss: Float
+
+
+def _examples(problem: Problem) -> dict[str, Any]:
+    """The data of a job."""
+    names = ("train_inputs", "train_targets", "val_inputs", "val_targets")
+    return {name: getattr(problem, name) for name in names}
 
 
 class _GroupTrainer:
@@ -153,6 +173,9 @@ class _GroupTrainer:
             [initial_parameters(self.network, recipe.master_seed, group.index, s) for s in range(self.n_seeds)]
         )
         self.batches = self._batches()
+        self.source: Problem | None = None
+        if group.fine_tuning:
+            self._pretrain()
         self.blocks: dict[Pair, _Block] = {}
         self.shapes: dict[tuple[str, int], Float] = {}
         self.rates: dict[tuple[int, int, int], Float] = {}
@@ -172,7 +195,37 @@ class _GroupTrainer:
             draw = stream(self.recipe.master_seed, "batches", self.group.index, seed)
             for _ in range(2 * self.group.setting.epochs):
                 orders.append(draw.permutation(n_train)[: per_epoch * self.batch_size])
-        return np.stack(orders).reshape(self.n_seeds, -1, self.batch_size).astype(np.int32)
+        batches = np.stack(orders).reshape(self.n_seeds, -1, self.batch_size).astype(np.int32)
+        for seed in range(self.n_seeds):
+            draw = stream(self.recipe.master_seed, "bad batches", self.group.index, seed)
+            for step in draw.integers(self.n_steps, (self.group.setting.bad_batches,)):
+                batches[seed, step] = int(draw.integers(n_train))
+        return batches
+
+    def _pretrain(self) -> None:
+        """Train the networks on the related problem first; fine-tuning starts where the best rate leaves them.
+
+        The rate is chosen as a person would, by the mean loss of a coarse pass; the schedule is `PRETRAINING`.
+        """
+        draw = stream(self.recipe.master_seed, "turned", self.group.index)
+        self.source = turned(self.problem, float(draw.uniform((), *TURN)), draw)
+        seeds, coarse = np.arange(self.n_seeds), self.group.grid.coarse
+        shape = PRETRAINING.over(self.n_steps)
+        rates = np.stack([shape * self.group.grid.rate(k) for k in coarse]).astype(np.float32)
+        start = initial_state(np.tile(self.initial, (len(coarse), 1)), self.optimizer.n_slots)
+        job = self._job(
+            self.cells[0].output,
+            np.tile(seeds, len(coarse)),
+            np.repeat(rates, self.n_seeds, axis=0),
+            start,
+            checkpoint_steps=(self.n_steps,),
+            telemetry=False,
+        )
+        result = self.engine.train(replace(job, **_examples(self.source)))
+        losses = result.outcome[:, self.cells[0].objective].reshape(len(coarse), self.n_seeds)
+        shares = {k: mean_share(row, self.caps[0]) for k, row in zip(coarse, losses, strict=True)}
+        best = coarse.index(best_index(shares))
+        self.initial = result.checkpoints[self.n_steps].parameters[best * self.n_seeds + seeds]
 
     # ----------------------------------------------------------------------------------------- sweep
 
@@ -202,7 +255,7 @@ class _GroupTrainer:
             seeds = np.array([seed for _, seed in runs])
             rates = np.stack([self._rates(pair, self.n_steps) for pair, _ in runs])
             start = initial_state(self.initial[seeds], self.optimizer.n_slots)
-            at = tuple(sorted({self._branch_step(remedy) for remedy in self.resumes}))
+            at = tuple(sorted({self._branch_step(remedy) for remedy in self.resumes} | self._ends()))
             result = self.engine.train(self._job(output, seeds, rates, start, checkpoint_steps=at))
             for i, pair in enumerate(chosen):
                 self.blocks[pair] = self._block(result, slice(i * self.n_seeds, (i + 1) * self.n_seeds))
@@ -221,7 +274,7 @@ class _GroupTrainer:
             schedule = self.cells[cell].schedule
             shape = self.shapes.get((schedule.name, n_steps))
             if shape is None:
-                shape = schedule_shape(schedule.shape, n_steps, schedule.decay, schedule.warmup)
+                shape = schedule.over(n_steps)
                 self.shapes[schedule.name, n_steps] = shape
             self.rates[key] = (shape * self.group.grid.rate(k)).astype(np.float32)
         return self.rates[key]
@@ -242,10 +295,7 @@ class _GroupTrainer:
             task=self.problem.task,
             output=output,
             optimizer=self.optimizer,
-            train_inputs=self.problem.train_inputs,
-            train_targets=self.problem.train_targets,
-            val_inputs=self.problem.val_inputs,
-            val_targets=self.problem.val_targets,
+            **_examples(self.problem),
             batches=self.batches[:, :n_steps],
             seed_of_run=seeds,
             rates=rates,
@@ -255,6 +305,10 @@ class _GroupTrainer:
             checkpoint_steps=checkpoint_steps,
             telemetry=telemetry,
         )
+
+    def _ends(self) -> set[int]:
+        """The last update, if it is asked what the networks have forgotten by then."""
+        return {self.n_steps} if self.group.fine_tuning else set()
 
     def _block(self, result: Trajectories, rows: slice) -> _Block:
         n, n_resumes, n_recorded = self.n_seeds, len(self.resumes), len(self.record_steps)
@@ -276,6 +330,7 @@ class _GroupTrainer:
             resumed_train_loss=np.full((n, n_resumes, n_recorded), np.nan, np.float32),
             longer_outcome=np.full((n, len(OBJECTIVES)), np.nan),
             longer_val_outcome=np.full((n, len(OBJECTIVES)), np.nan),
+            source_loss=np.full((2, n), np.nan),
         )
 
     # -------------------------------------------------------------------------------------- remedies
@@ -295,8 +350,35 @@ class _GroupTrainer:
             columns = [i for i, remedy in enumerate(self.resumes) if self._branch_step(remedy) == at]
             for output, pairs in self._by_output(self.blocks):
                 self._resume_at(at, columns, output, pairs)
-        for block in self.blocks.values():
-            block.checkpoints.clear()
+            for block in self.blocks.values():
+                del block.checkpoints[at]
+
+    def look_back(self) -> None:
+        """The loss on the problem that the networks came from, before and after they were fine-tuned."""
+        if self.source is None:
+            return
+        for output, pairs in self._by_output(self.blocks):
+            ends = [self.blocks[pair].checkpoints[self.n_steps].parameters for pair in pairs]
+            losses = self._source_losses(output, np.concatenate([self.initial, *ends]))
+            before, *after = losses.reshape(len(pairs) + 1, self.n_seeds)
+            for pair, loss in zip(pairs, after, strict=True):
+                self.blocks[pair].source_loss = np.stack([before, loss])
+                self.blocks[pair].checkpoints.clear()
+
+    def _source_losses(self, output: Output, parameters: Float) -> Float:
+        """The own objective of networks (n, n_parameters) on the source, (n,); inf where they died.
+
+        An engine evaluates after updates only: one is made, at a rate of zero.
+        """
+        assert self.source is not None
+        n, last = len(parameters), self.n_steps - 1
+        slots = initial_state(parameters, self.optimizer.n_slots).slots
+        seeds = np.arange(n) % self.n_seeds
+        job = self._job(
+            output, seeds, np.zeros((n, self.n_steps), np.float32), State(parameters, slots, last), telemetry=False
+        )
+        job = replace(job, **_examples(self.source), outcome_steps=np.array([self.n_steps]))
+        return self.engine.train(job).outcome[:, OBJECTIVES.index(OBJECTIVE_OF_LOSS[output.loss])]
 
     def _resume_at(self, at: int, columns: list[int], output: Output, pairs: list[Pair]) -> None:
         living, states = [], []
@@ -379,6 +461,8 @@ class _GroupTrainer:
             remedy_final_loss=np.concatenate([train for train, _ in remedied]),
             remedy_final_val_loss=np.concatenate([val for _, val in remedied]),
             resumed_train_loss=np.concatenate([block.resumed_train_loss for block in blocks]).astype(np.float32),
+            source=self.source,
+            source_loss=np.concatenate([block.source_loss for block in blocks], axis=1),
         )
 
     def _remedied(self, pair: Pair) -> tuple[Float, Float]:

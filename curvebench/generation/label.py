@@ -203,6 +203,9 @@ INJECTED_DECADES = 0.5
 INJECTED_DECAY = 300.0
 """A rate that falls by this much was meant to have decayed too early."""
 
+INJECTED_HIGH = 2.0
+"""A rate that ends less than this far below its peak was meant to be too high late."""
+
 
 def injected_cause(fits: Bool, log10_lr_over_best: Float, decay: Float) -> NDArray[np.str_]:
     """The cause by construction, as a benchmark by fault injection would name it: what was changed in a tuned cell.
@@ -210,7 +213,7 @@ def injected_cause(fits: Bool, log10_lr_over_best: Float, decay: Float) -> NDArr
     Args:
         fits: (n,) whether the output fits the targets.
         log10_lr_over_best: (n,) decades between the rate and the cell's best.
-        decay: (n,) factor by which the rate falls.
+        decay: (n,) peak rate over the rate at the end.
 
     Returns:
         (n,) one of `DIAGNOSES`.
@@ -222,7 +225,7 @@ def injected_cause(fits: Bool, log10_lr_over_best: Float, decay: Float) -> NDArr
         Diagnosis.OUTPUT_MISMATCH: ~fits,
         Diagnosis.LR_TOO_HIGH: log10_lr_over_best >= INJECTED_DECADES,
         Diagnosis.LR_TOO_LOW: log10_lr_over_best <= -INJECTED_DECADES,
-        Diagnosis.LATE_LR_TOO_HIGH: decay == 1.0,
+        Diagnosis.LATE_LR_TOO_HIGH: decay < INJECTED_HIGH,
         Diagnosis.LATE_LR_TOO_LOW: decay >= INJECTED_DECAY,
     }
     names = [str(name) for name in conditions]

@@ -34,6 +34,7 @@ class Group:
     schedules: tuple[ScheduleSpec, ...]
     outputs: tuple[OutputSpec, ...]
     grid: Grid
+    fine_tuning: bool = False
 
 
 def make_plan(recipe: Recipe) -> tuple[Group, ...]:
@@ -47,7 +48,7 @@ def make_plan(recipe: Recipe) -> tuple[Group, ...]:
     groups = []
     for index, (problems, instance) in enumerate(instances):
         draw = stream(recipe.master_seed, "group", index)
-        entry = _mix_entry(recipe, index)
+        entry = _mix_entry(recipe, index, problems.family)
         settings = _allowed_settings(recipe, entry, problems.split)
         setting = _pick(settings, draw)
         network_name = _pick(entry.networks, draw)
@@ -68,6 +69,7 @@ def make_plan(recipe: Recipe) -> tuple[Group, ...]:
                 schedules=tuple(s for s in recipe.schedules if s.name in schedule_names),
                 outputs=tuple(next(o for o in recipe.outputs if o.name == name) for name in output_names),
                 grid=_grid(recipe, setting, offset),
+                fine_tuning=entry.fine_tuning,
             )
         )
     return tuple(groups)
@@ -110,10 +112,11 @@ def _grid(recipe: Recipe, setting: Setting, offset: float) -> Grid:
     )
 
 
-def _mix_entry(recipe: Recipe, index: int) -> MixEntry:
-    edges = np.cumsum([entry.weight for entry in recipe.mix])
+def _mix_entry(recipe: Recipe, index: int, family: str) -> MixEntry:
+    entries = [entry for entry in recipe.mix if not entry.families or family in entry.families]
+    edges = np.cumsum([entry.weight for entry in entries])
     position = (index * GOLDEN) % 1.0 * edges[-1]
-    return recipe.mix[min(int(np.searchsorted(edges, position, side="right")), len(edges) - 1)]
+    return entries[min(int(np.searchsorted(edges, position, side="right")), len(edges) - 1)]
 
 
 def _allowed_settings(recipe: Recipe, entry: MixEntry, split: str) -> list[Setting]:

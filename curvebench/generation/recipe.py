@@ -18,7 +18,7 @@ from curvebench.data.dataset import MAX_ATTRIBUTE_BYTES
 from curvebench.generation.engine import ENGINES
 from curvebench.generation.portable_math import log10
 from curvebench.generation.problems import FAMILIES
-from curvebench.generation.schedules import SHAPES
+from curvebench.generation.schedules import SHAPES, schedule_shape
 from curvebench.generation.t_quantiles import CONFIDENCES, MAX_SEEDS
 from curvebench.spec import (
     HIDDEN_ACTIVATIONS,
@@ -29,6 +29,7 @@ from curvebench.spec import (
     OUTPUT_ACTIVATIONS,
     SPLITS,
     TASKS,
+    Float,
     InputError,
     Optimizer,
 )
@@ -81,6 +82,7 @@ class Setting(_Strict):
     optimizer: Annotated[str, _OneOf(OPTIMIZERS)]
     batch_size: int = Field(ge=1, le=1024)
     epochs: int = Field(ge=1, le=10_000)
+    bad_batches: int = Field(default=0, ge=0, le=64, description="Mini-batches that hold one example again and again.")
     lowest_rate: Rate
     highest_rate: Rate
     momentum: Share = 0.9
@@ -97,12 +99,18 @@ class Setting(_Strict):
 
 
 class ScheduleSpec(_Strict):
-    """A schedule's shape and the factor by which the rate has fallen at the end."""
+    """A schedule's shape and its parameters."""
 
     name: Name
     shape: Annotated[str, _OneOf(tuple(SHAPES))]
-    decay: float = Field(default=1.0, ge=1.0, le=1e6, description="Factor by which the rate has fallen at the end.")
+    decay: float = Field(default=1.0, ge=1.0, le=1e6, description="Peak rate over the rate at the end of the decay.")
     warmup: float = Field(default=0.0, ge=0.0, le=0.5, description="Share of training spent in linear warm-up.")
+    until: float = Field(default=1.0, gt=0.0, le=1.0, description="Share of the rest at which the decay stops.")
+    cycles: float = Field(default=1.0, ge=1.0, le=100.0, description="Cycles in the whole training; of cyclic shapes.")
+
+    def over(self, n_steps: int) -> Float:
+        """The shape over the updates of one training, (n_steps,) float64 in (0, 1]."""
+        return schedule_shape(self.shape, n_steps, self.decay, self.warmup, self.until, self.cycles)
 
 
 class OutputSpec(_Strict):
@@ -127,6 +135,10 @@ class MixEntry(_Strict):
     outputs: list[Name] = Field(default=[], max_length=64, description="Tried beside the output that fits the targets.")
     schedules_per_group: int = Field(ge=1, le=64)
     outputs_per_group: int = Field(default=0, ge=0, le=64, description="How many of `outputs` a group tries.")
+    families: list[Annotated[str, _OneOf(tuple(FAMILIES))]] = Field(
+        default=[], max_length=64, description="Problem families that this happens on; empty: all."
+    )
+    fine_tuning: bool = Field(default=False, description="Networks come trained on a related problem.")
 
 
 class Sweep(_Strict):
@@ -335,6 +347,7 @@ def _faults_between_tables(raw: Mapping[str, Any]) -> list[str]:
         *_losses_without_classes(raw),
         *_leaks_between_splits(raw),
         *_entries_without_optimizer(raw),
+        *_families_without_entry(raw),
         *_empty_ranges(raw),
         *_endless_sweeps(raw),
         *_too_many_groups(raw),
@@ -368,7 +381,7 @@ def _repeated_names(raw: Mapping[str, Any]) -> Iterator[str]:
             if isinstance(name, str) and name in [earlier for _, earlier in names[:position]]:
                 yield f"{key}[{i}].{name_key}: {name!r} is defined twice."
     for i, entry in _tables(raw, "mix"):
-        for key in _REFERENCES:
+        for key in (*_REFERENCES, "families"):
             yield from _repeated_values(f"mix[{i}].{key}", _values(entry, key))
     for key in ("resume_factors", "resume_at"):
         yield from _repeated_values(f"remedies.{key}", _values(raw.get("remedies"), key))
@@ -428,6 +441,16 @@ def _entries_without_optimizer(raw: Mapping[str, Any]) -> Iterator[str]:
         known = [optimizer[name] for name in _values(entry, "settings") if isinstance(name, str) and name in optimizer]
         if known and all(name in held_out for name in known):
             yield f"mix[{i}].settings: every optimiser here is held out for test_ood; name one that train may use."
+
+
+def _families_without_entry(raw: Mapping[str, Any]) -> Iterator[str]:
+    entries = [_values(entry, "families") for _, entry in _tables(raw, "mix")]
+    if not entries or not all(entries):
+        return
+    known = [family for families in entries for family in families]
+    for i, table in _tables(raw, "problems"):
+        if table.get("family") not in known:
+            yield f"problems[{i}].family: no entry of [[mix]] is for {table.get('family')!r}; name it in `families`."
 
 
 def _empty_ranges(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -14,9 +14,10 @@ from curvebench.generation.intervene import GroupOutcomes, mean_share
 from curvebench.generation.label import Labels, Thresholds, injected_cause, label_rates
 from curvebench.generation.plan import remedies_of_recipe
 from curvebench.generation.portable_math import ordered_mean
+from curvebench.generation.problems import output_floor
 from curvebench.generation.random_streams import stream
-from curvebench.generation.recipe import Recipe, RecipeFile
-from curvebench.generation.schedules import schedule_shape
+from curvebench.generation.recipe import Recipe, RecipeFile, ScheduleSpec
+from curvebench.generation.schedules import CYCLIC
 from curvebench.generation.sweep import best_index, is_complete, largest_stable_index
 from curvebench.remedies import gain
 from curvebench.spec import OBJECTIVE_OF_LOSS, OBJECTIVES, Bool, Float, Int, Remedy
@@ -55,7 +56,7 @@ def make_shard(recipe_file: RecipeFile, outcomes: GroupOutcomes) -> Dataset:
         "injected": injected_cause(
             np.array([cell.output == outcomes.cells[0].output for cell in outcomes.cells])[outcomes.cell],
             over_best,
-            np.array([cell.schedule.decay for cell in outcomes.cells])[outcomes.cell],
+            np.array([_fall(cell.schedule, outcomes.n_steps) for cell in outcomes.cells])[outcomes.cell],
         ),
         "diagnosis": labels.diagnosis,
         "difficulty": labels.difficulty,
@@ -68,6 +69,9 @@ def make_shard(recipe_file: RecipeFile, outcomes: GroupOutcomes) -> Dataset:
         "sweep_complete": complete,
         "loss_cap": caps,
         "loss_floor": floor,
+        "output_floor": _output_floors(outcomes)[outcomes.cell],
+        "source_loss": outcomes.source_loss[0],
+        "final_source_loss": outcomes.source_loss[1],
         "final_loss": outcomes.final_loss,
         "final_val_loss": outcomes.final_val_loss,
         "remedy_final_loss": outcomes.remedy_final_loss,
@@ -123,8 +127,22 @@ def _floors(outcomes: GroupOutcomes) -> Float:
     floors = {fitting: np.nan if problem.floor is None else problem.floor}
     if fitting == "cross_entropy" and problem.best_predictions is not None:
         p = problem.best_predictions.astype(np.float64)
-        floors["squared_error"] = float(ordered_mean(p * (1.0 - p)))
+        y = problem.train_targets
+        is_drawn = bool(np.isin(y, (0.0, 1.0)).all())  # else the targets are the probabilities themselves
+        floors["squared_error"] = float(ordered_mean(p * (1.0 - p) if is_drawn else (p - y) ** 2))
     return np.array([floors.get(OBJECTIVES[cell.objective], np.nan) for cell in outcomes.cells])
+
+
+def _output_floors(outcomes: GroupOutcomes) -> Float:
+    """(n_cells,) how low the range of its output lets each cell get, in its own loss; NaN where nobody knows."""
+    problem = outcomes.problem
+    return np.array([output_floor(problem.train_targets, problem.task, cell.output) for cell in outcomes.cells])
+
+
+def _fall(schedule: ScheduleSpec, n_steps: int) -> float:
+    """How far the rate has fallen from its peak at the last update, as a factor."""
+    shape = schedule.over(n_steps)
+    return float(shape.max() / shape[-1])
 
 
 def _severity(outcomes: GroupOutcomes, points_per_decade: int) -> tuple[Float, Float, Bool]:
@@ -167,6 +185,7 @@ def _descriptions(outcomes: GroupOutcomes) -> Mapping[str, Any]:
         "problem": problem.name,
         "problem_family": problem.family,
         "task": problem.task,
+        "target_range": problem.target_range,
         "depth": group.network.depth,
         "width": group.network.width,
         "activation": group.network.activation,
@@ -176,9 +195,13 @@ def _descriptions(outcomes: GroupOutcomes) -> Mapping[str, Any]:
         "optimizer": group.setting.optimizer,
         "batch_size": min(group.setting.batch_size, len(problem.train_inputs)),
         "epochs": group.setting.epochs,
+        "bad_batches": group.setting.bad_batches,
+        "pretrained_on": "" if outcomes.source is None else outcomes.source.name,
         "schedule": np.array([cell.schedule.shape for cell in cells]),
         "decay": np.array([1.0 if c.schedule.shape == "constant" else c.schedule.decay for c in cells]),
         "warmup": np.array([cell.schedule.warmup for cell in cells]),
+        "decay_until": np.array([cell.schedule.until for cell in cells]),
+        "cycles": np.array([cell.schedule.cycles if cell.schedule.shape in CYCLIC else 1.0 for cell in cells]),
         "base_lr": np.array([group.grid.rate(int(k)) for k in outcomes.rate_index]),
         "phenomenon": group.phenomenon,
     }
@@ -189,14 +212,7 @@ def _curves(outcomes: GroupOutcomes, n_points: int) -> dict[str, Any]:
     n, length = outcomes.train_loss.shape
     repeat = np.minimum(np.arange(n_points), length - 1)
     step = outcomes.record_steps[repeat]
-    shapes = np.stack(
-        [
-            schedule_shape(c.schedule.shape, outcomes.n_steps, c.schedule.decay, c.schedule.warmup)[
-                np.maximum(step - 1, 0)
-            ]
-            for c in outcomes.cells
-        ]
-    )
+    shapes = np.stack([c.schedule.over(outcomes.n_steps)[np.maximum(step - 1, 0)] for c in outcomes.cells])
     base = np.array([outcomes.group.grid.rate(int(k)) for k in outcomes.rate_index])
     return {
         "step": np.broadcast_to(step, (n, n_points)),

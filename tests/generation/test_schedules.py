@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curvebench.generation.schedules import SHAPES, schedule_shape
+from curvebench.generation.schedules import CYCLIC, SHAPES, schedule_shape
 
-shapes = st.sampled_from(sorted(SHAPES))
+shapes = st.sampled_from(sorted(set(SHAPES) - CYCLIC))
+cyclic = st.sampled_from(sorted(CYCLIC))
 decays = st.floats(1.0, 1e6)
 
 
@@ -51,6 +52,46 @@ def test_steps_halve_the_rate_as_nearly_as_the_decay_allows(decay, n_drops):
     assert len(levels) == n_drops + 1
     np.testing.assert_allclose(levels[1:] / levels[:-1], decay ** (1 / n_drops), rtol=1e-9)
     assert counts.tolist() == [11, *[10] * n_drops], "levels of equal length; the last one has the end too"
+
+
+@given(shapes, st.integers(2, 300), decays, st.floats(0.0, 0.5), st.floats(0.01, 1.0))
+def test_a_decay_that_stops_keeps_the_rate_that_it_had_reached(name, n_steps, decay, warmup, until):
+    whole, stopped = (schedule_shape(name, n_steps, decay, warmup, until=end) for end in (1.0, until))
+    n_warmup = int(warmup * n_steps)
+    n_rest = n_steps - 1 - n_warmup
+    goes_on = np.arange(n_steps) - n_warmup <= until * n_rest
+    np.testing.assert_array_equal(stopped[goes_on], whole[goes_on])
+    if n_rest > 0 and not goes_on.all():
+        assert len(np.unique(stopped[~goes_on])) == 1, "constant from there on"
+        between = whole[np.flatnonzero(goes_on)[-1]], whole[np.flatnonzero(~goes_on)[0]]
+        assert between[0] * (1 + 1e-12) >= stopped[-1] >= between[1] * (1 - 1e-12)
+
+
+@given(cyclic, st.integers(1, 400), st.floats(1.001, 1e6), st.floats(1.0, 10.0))
+def test_cyclic_shapes_stay_between_bottom_and_peak(name, n_steps, decay, cycles):
+    shape = schedule_shape(name, n_steps, decay, cycles=cycles)
+    assert np.all(shape <= 1.0)
+    assert np.all(shape * decay >= 1.0 - 1e-9)
+
+
+@pytest.mark.parametrize("cycles", [1.0, 2.0, 5.0])
+def test_restarts_are_cosines_one_after_the_other(cycles):
+    n = 100
+    shape = schedule_shape("cosine_restarts", int(cycles) * n + 1, 30.0, cycles=cycles)
+    one = schedule_shape("cosine", n + 1, 30.0)
+    for k in range(int(cycles)):
+        np.testing.assert_allclose(shape[k * n : (k + 1) * n], one[:-1], rtol=1e-9)
+    assert shape[-1] == pytest.approx(1 / 30), "the last one reaches the bottom"
+
+
+def test_a_training_that_ends_within_a_cycle_ends_high():
+    assert schedule_shape("triangular", 501, 30.0, cycles=2.5)[-1] == pytest.approx(1.0)
+    assert schedule_shape("cosine_restarts", 501, 30.0, cycles=2.0001)[-1] > 0.99
+
+
+def test_triangles_rise_and_fall_along_straight_lines():
+    shape = schedule_shape("triangular", 9, 5.0, cycles=2.0)
+    np.testing.assert_allclose(shape, [0.2, 0.6, 1.0, 0.6, 0.2, 0.6, 1.0, 0.6, 0.2])
 
 
 @pytest.mark.parametrize("n_steps", [1, 2, 3])

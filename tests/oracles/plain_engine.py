@@ -16,6 +16,7 @@ OUTPUT = {
     "relu": nn.ReLU,
     "softplus": nn.Softplus,
     "softmax": lambda: nn.Softmax(dim=-1),
+    "hardtanh": nn.Hardtanh,
 }
 
 

@@ -31,14 +31,16 @@ from curvebench.generation.engine.microkernel import LANES, at, matmul, not_inli
 from curvebench.spec import PROBABILITY_FLOOR
 
 HIDDEN = ("relu", "tanh", "gelu", "sigmoid")
-OUTPUT = ("identity", "sigmoid", "tanh", "relu", "softplus", "softmax")
+OUTPUT = ("identity", "sigmoid", "tanh", "relu", "softplus", "softmax", "hardtanh")
 LOSS = ("squared_error", "cross_entropy_logits", "cross_entropy_probabilities")
 TASK = ("regression", "binary", "multiclass")
 OPTIMIZER = ("sgd", "momentum", "adam", "adamw", "rmsprop")
 """What these kernels know, in the order of the codes below; a test holds them to the names of the contract."""
 
 RELU, TANH, GELU, SIGMOID = (np.int64(code) for code in range(len(HIDDEN)))
-OUT_IDENTITY, OUT_SIGMOID, OUT_TANH, OUT_RELU, OUT_SOFTPLUS, OUT_SOFTMAX = (np.int64(i) for i in range(len(OUTPUT)))
+OUT_IDENTITY, OUT_SIGMOID, OUT_TANH, OUT_RELU, OUT_SOFTPLUS, OUT_SOFTMAX, OUT_HARDTANH = (
+    np.int64(code) for code in range(len(OUTPUT))
+)
 SQUARED_ERROR, LOGITS, PROBABILITIES = (np.int64(code) for code in range(len(LOSS)))
 REGRESSION, BINARY, MULTICLASS = (np.int64(code) for code in range(len(TASK)))
 SGD, MOMENTUM, ADAM, ADAMW, RMSPROP = (np.int64(code) for code in range(len(OPTIMIZER)))
@@ -307,6 +309,10 @@ def _outputs(net: Net, work: Work, n: int) -> None:
         elif net.output == OUT_RELU:
             for r in range(n):
                 a[r] = z[r] if not (z[r] < ZERO) else ZERO
+        elif net.output == OUT_HARDTANH:
+            for r in range(n):
+                above = z[r] if not (z[r] < -ONE) else -ONE
+                a[r] = above if not (above > ONE) else ONE
         else:
             for r in range(n):
                 a[r] = z[r] if z[r] > SOFTPLUS_IS_LINEAR else softplus(z[r])
@@ -450,6 +456,9 @@ def _head_gradient(net: Net, work: Work, n: int, delta: Any) -> None:
         elif net.output == OUT_SOFTPLUS:
             for r in range(n):
                 g[r] *= ONE if z[r] > SOFTPLUS_IS_LINEAR else sigmoid(z[r])
+        elif net.output == OUT_HARDTANH:
+            for r in range(n):
+                g[r] = g[r] if (a[r] > -ONE) and (a[r] < ONE) else ZERO
         elif net.output == OUT_SOFTMAX:
             for r in range(n):
                 g[r] = a[r] * (g[r] - product[r])

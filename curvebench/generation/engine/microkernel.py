@@ -12,7 +12,7 @@ import platform
 from typing import Any
 
 from llvmlite import binding, ir
-from numba import float32, njit, types
+from numba import njit, types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
 

@@ -50,6 +50,7 @@ OUTPUT: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "softplus": F.softplus,
     "softmax": lambda z: torch.softmax(z, dim=-1),
+    "hardtanh": F.hardtanh,
 }
 
 

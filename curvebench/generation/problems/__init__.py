@@ -16,15 +16,24 @@ from curvebench.generation.problems.bundled import (
     make_digits,
     make_wine,
 )
+from curvebench.generation.problems.floors import output_floor
 from curvebench.generation.problems.functions import make_compass, make_friedman1, make_sine
-from curvebench.generation.problems.mixtures import make_gaussian_mixture, make_moons, make_spirals
+from curvebench.generation.problems.mixtures import (
+    make_gaussian_mixture,
+    make_moons,
+    make_noisy_labels,
+    make_spirals,
+)
 from curvebench.generation.problems.problem import FITTING, TARGET_RANGES, Problem, constant_loss
 from curvebench.generation.problems.teachers import (
     make_counts,
+    make_label_sets,
+    make_shares,
     make_teacher,
     make_teacher_classes,
     make_unit_teacher,
 )
+from curvebench.generation.problems.turned import turned
 from curvebench.spec import UsageError
 
 Maker = Callable[[int, int, int, int], Problem]
@@ -39,12 +48,15 @@ FAMILIES: Mapping[str, Maker] = {
     "teacher_classes": make_teacher_classes,
     "unit_teacher": make_unit_teacher,
     "counts": make_counts,
+    "label_sets": make_label_sets,
+    "shares": make_shares,
     "friedman1": make_friedman1,
     "sine": make_sine,
     "compass": make_compass,
     "spirals": make_spirals,
     "moons": make_moons,
     "gaussian_mixture": make_gaussian_mixture,
+    "noisy_labels": make_noisy_labels,
 }
 
 MIN_TRAIN, MIN_VAL = 16, 8
@@ -92,4 +104,6 @@ __all__ = [
     "Problem",
     "constant_loss",
     "make_problem",
+    "output_floor",
+    "turned",
 ]

@@ -84,18 +84,56 @@ def class_problem(
         source_licence: of the data.
     """
     first_column = 1 if task == "binary" else 0
-    targets = _float32(np.eye(n_classes)[labels][:, first_column:])
-    best = None if posterior is None else posterior[:n_train, first_column:]
+    return probability_problem(
+        family,
+        index,
+        n_train,
+        inputs=inputs,
+        targets=np.eye(n_classes)[labels][:, first_column:],
+        target_range="classes",
+        task=task,
+        expected=None if posterior is None else posterior[:, first_column:],
+        source_licence=source_licence,
+    )
+
+
+def probability_problem(
+    family: str,
+    index: int,
+    n_train: int,
+    *,
+    inputs: Float64,
+    targets: Float64,
+    target_range: str,
+    task: str,
+    expected: Float64 | None = None,
+    source_licence: str = MADE_HERE,
+) -> Problem:
+    """A problem whose outputs are probabilities, from examples of which the first `n_train` are for training.
+
+    Args:
+        family: the key of the registry.
+        index: the number of the instance.
+        n_train: training examples.
+        inputs: (n, n_inputs) in any units.
+        targets: (n, n_outputs) in [0, 1]; rows of a multi-class task sum to one.
+        target_range: "classes", "label_set" or "distribution".
+        task: "binary" or "multiclass".
+        expected: (n, n_outputs) mean of the targets given the inputs, or None.
+        source_licence: of the data.
+    """
+    narrow = _float32(targets)
+    best = None if expected is None else expected[:n_train]
     train_inputs, val_inputs = _split_inputs(inputs, n_train)
     return Problem(
         name=instance_name(family, index),
         family=family,
         task=task,
         train_inputs=train_inputs,
-        train_targets=targets[:n_train],
+        train_targets=narrow[:n_train],
         val_inputs=val_inputs,
-        val_targets=targets[n_train:],
-        target_range="classes",
+        val_targets=narrow[n_train:],
+        target_range=target_range,
         floor=None if best is None else float(ordered_mean(entropy(class_probabilities(best, task)))),
         best_predictions=None if best is None else _float32(best),
         source_licence=source_licence,

@@ -39,6 +39,21 @@ def make_gaussian_mixture(index: int, master_seed: int, n_train: int, n_val: int
     )
 
 
+def make_noisy_labels(index: int, master_seed: int, n_train: int, n_val: int) -> Problem:
+    """2 to 4 classes of a Gaussian cloud each, well apart in 2 to 8 dimensions; 25 to 45 % random labels."""
+    parameters, examples, noise = instance_streams("noisy_labels", index, master_seed)
+    n_classes, n_inputs = integer_between(parameters, 2, 4), integer_between(parameters, 2, 8)
+    centres = parameters.normal((n_classes, 1, n_inputs)) * (4.0 * math.sqrt(2.0 / n_inputs))
+    return _problem_around(
+        centres,
+        scatter=1.0,
+        label_noise=number_between(parameters, 0.25, 0.45),
+        streams=(examples, noise),
+        identity=("noisy_labels", index, "multiclass"),
+        sizes=(n_train, n_val),
+    )
+
+
 def make_moons(index: int, master_seed: int, n_train: int, n_val: int) -> Problem:
     """Two interleaved half-circles of radius 1, turned by any angle; scatter 0.05 to 0.25, 2 to 15 % random labels.
 

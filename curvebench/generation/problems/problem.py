@@ -17,6 +17,8 @@ FITTING: Mapping[str, tuple[str, str]] = {
     "unit_interval": ("sigmoid", "squared_error"),
     "symmetric_unit": ("tanh", "squared_error"),
     "classes": ("identity", "cross_entropy_logits"),
+    "label_set": ("identity", "cross_entropy_logits"),
+    "distribution": ("identity", "cross_entropy_logits"),
 }
 """Range of the targets -> the output activation and the loss that fit it."""
 
@@ -32,7 +34,8 @@ class Problem(_Frozen):
         family: the key of the registry.
         task: one of `TASKS`.
         train_inputs: (n_train, n_inputs), each feature with mean 0 and standard deviation 1 (or constantly 0).
-        train_targets: (n_train, n_outputs); classes are one-hot (multiclass) or 0/1 (binary, one column).
+        train_targets: (n_train, n_outputs); classes are one-hot or a distribution over them (multiclass), 0/1 (binary;
+            of several columns each is a label of its own).
         val_inputs: (n_val, n_inputs), shifted and scaled as the training inputs were.
         val_targets: (n_val, n_outputs).
         target_range: one of `TARGET_RANGES`.

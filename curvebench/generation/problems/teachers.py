@@ -8,7 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.generation.portable_math import Float64, exp, ordered_matmul, sigmoid, tanh
-from curvebench.generation.problems.assembly import class_problem, mean_and_scale, regression_problem
+from curvebench.generation.problems.assembly import (
+    class_problem,
+    mean_and_scale,
+    probability_problem,
+    regression_problem,
+)
 from curvebench.generation.problems.draws import (
     draw_labels,
     instance_streams,
@@ -55,6 +60,44 @@ def make_teacher_classes(index: int, master_seed: int, n_train: int, n_val: int)
         n_classes=n_classes,
         task="multiclass",
         posterior=posterior,
+    )
+
+
+def make_label_sets(index: int, master_seed: int, n_train: int, n_val: int) -> Problem:
+    """Several labels at once: 3 to 6, each there or not with a probability that the teacher gives."""
+    parameters, examples, noise = instance_streams("label_sets", index, master_seed)
+    inputs = examples.normal((n_train + n_val, integer_between(parameters, 4, 16)))
+    n_labels = integer_between(parameters, 3, 6)
+    slope, offset = log_uniform(parameters, 1.5, 8.0), number_between(parameters, -1.0, 1.0)
+    probability = sigmoid(offset + slope * _teacher(parameters, inputs, n_labels, n_train))
+    return probability_problem(
+        "label_sets",
+        index,
+        n_train,
+        inputs=inputs,
+        targets=(noise.uniform(probability.shape) < probability).astype(np.float64),
+        target_range="label_set",
+        task="binary",
+        expected=probability,
+    )
+
+
+def make_shares(index: int, master_seed: int, n_train: int, n_val: int) -> Problem:
+    """Shares of 3 to 6 parts that sum to one: the softmax of the teacher's outputs itself, as in distillation."""
+    parameters, examples, _ = instance_streams("shares", index, master_seed)
+    inputs = examples.normal((n_train + n_val, integer_between(parameters, 4, 16)))
+    n_parts = integer_between(parameters, 3, 6)
+    sharpness = log_uniform(parameters, 1.5, 6.0)
+    shares = _softmax(sharpness * _teacher(parameters, inputs, n_parts, n_train))
+    return probability_problem(
+        "shares",
+        index,
+        n_train,
+        inputs=inputs,
+        targets=shares,
+        target_range="distribution",
+        task="multiclass",
+        expected=shares,
     )
 
 
