@@ -6,7 +6,6 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from curvebench import __version__
-from curvebench.console import Column, progress_bar, say, show, show_json, show_table
+from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table
 from curvebench.spec import LABELS, SPLITS, CheckFailed, CurveBenchError, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -37,15 +36,12 @@ Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal error, 13
 
 
 class Commands(TyperGroup):
-    """The commands; a foreseen error of any becomes one sentence and its documented exit code."""
+    """The commands; an interruption of any becomes one word and its documented exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
-        except CurveBenchError as error:
-            say(f"error: {error}")
-            sys.exit(error.exit_code)
         except KeyboardInterrupt:
             say("interrupted")
             sys.exit(INTERRUPTED)
@@ -68,12 +64,15 @@ Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output i
 
 
 def main() -> None:
-    """Run the command line; what nobody foresaw becomes one sentence and exit code 4."""
+    """Run the command line; an error becomes one sentence and its exit code, 4 for what nobody foresaw."""
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")  # names of files are not always text
     try:
         app(prog_name="curvebench")
+    except CurveBenchError as error:
+        say(f"error: {error}")
+        sys.exit(error.exit_code)
     except Exception as error:
         if os.environ.get("CURVEBENCH_DEBUG"):
             raise
@@ -192,6 +191,7 @@ def _show_dataset(dataset: Dataset, about: Mapping[str, Any], *, as_json: bool) 
             "runs": f"{summary['n_runs']:,} of {summary['n_cells']:,} cells in {summary['n_groups']:,} groups; "
             f"{summary['n_scored']:,} are scored",
             "curves": f"{summary['n_points']} points; {summary['n_remedies']} remedies",
+            **summary["thresholds"],
         }
     )
     show("")
@@ -360,7 +360,8 @@ def evaluate(
     from curvebench.data.store import load
 
     asked = list(dict.fromkeys(diagnoser or ["rules"]))
-    _look_up(asked, split or [])
+    with output_to_stderr():
+        _look_up(asked, split or [], track)
     dataset = load(file)
     splits = list(dict.fromkeys(split)) if split else _scored_splits(dataset)
     names = [*asked, *(name for name in REFERENCES if references and name not in asked)]
@@ -368,10 +369,7 @@ def evaluate(
         names.remove("constant-best")
         say("constant-best is left out: it is chosen on the split train, which has no scored runs")
     jobs = [(split_name, name, track if name in asked else None) for split_name in splits for name in names]
-    with (
-        progress_bar("evaluating", quiet=quiet) as report,
-        redirect_stdout(sys.stderr),
-    ):  # what diagnosers print is no data
+    with progress_bar("evaluating", quiet=quiet) as report, output_to_stderr():  # what diagnosers print is no data
         results = _evaluate_all(dataset, jobs, report)
     if as_json:
         show_json({"results": [result.to_json() for result in results]})
@@ -382,18 +380,20 @@ def evaluate(
         raise CheckFailed("; ".join(f"{r.diagnoser} on {r.split}: {r.status}: {r.message.rstrip('.')}" for r in failed))
 
 
-def _look_up(asked: Sequence[str], splits: Sequence[str]) -> None:
-    """Complain of unknown names before any work, and let modules of the current folder be found."""
-    from curvebench.diagnosers import find_entry
+def _look_up(asked: Sequence[str], splits: Sequence[str], track: str | None) -> None:
+    """Complain of what cannot be evaluated before any work, and let modules of the current folder be found."""
+    from curvebench.diagnosers import DIAGNOSERS, resolve
+    from curvebench.evaluation.evaluate import checked_track
 
     for split in splits:
         if split not in SPLITS:
             raise UsageError(f"There is no split {split!r}; there are {', '.join(SPLITS)}.")
+    is_foreign = any(":" in name for name in asked)
+    if is_foreign and not sys.flags.safe_path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     for name in asked:
-        if ":" not in name:
-            find_entry(name)
-        elif not sys.flags.safe_path and os.getcwd() not in sys.path:
-            sys.path.insert(0, os.getcwd())
+        if not (name in DIAGNOSERS and DIAGNOSERS[name].is_reference):
+            checked_track(resolve(name), track)
 
 
 def _scored_splits(dataset: Dataset) -> list[str]:

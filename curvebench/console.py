@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -9,9 +10,11 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from curvebench.spec import UsageError
 
 if TYPE_CHECKING:
     from rich.progress import Task
@@ -28,18 +31,47 @@ def say(message: str) -> None:
 
 
 def show(text: str) -> None:
-    """Data, on standard output. A reader who has seen enough and left, as `head` does, ends the program quietly."""
+    """Data, on standard output. A reader who has seen enough and left, as `head` does, ends the program quietly.
+
+    Raises:
+        UsageError: standard output cannot be written, because a disk is full for instance.
+    """
     try:
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        # else Python would try to write the rest when it ends, and complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(0) from None
+        raise UsageError(f"Standard output cannot be written: {error.strerror}.") from None
 
 
 def show_json(value: Any) -> None:
     """Data as JSON, on standard output."""
     show(json.dumps(value, indent=2, allow_nan=False))
+
+
+STDOUT, STDERR = 1, 2
+"""Numbers of the descriptors, for whoever writes past Python."""
+
+
+@contextmanager
+def output_to_stderr() -> Iterator[None]:
+    """While it lasts, what is written to standard output goes to standard error, whether Python or C writes it."""
+    python_output = sys.stdout
+    python_output.flush()
+    kept = os.dup(STDOUT)
+    os.dup2(STDERR, STDOUT)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        python_output.flush()
+        with suppress(OSError, TypeError):  # where the C library cannot be asked so
+            ctypes.CDLL(None).fflush(None)
+        os.dup2(kept, STDOUT)
+        os.close(kept)
 
 
 # -------------------------------------------------------------------------------------------- tables

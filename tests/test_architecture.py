@@ -22,7 +22,7 @@ PACKAGE = Path(curvebench.__file__).parent
 
 MAY_IMPORT = {
     "spec": set(),
-    "console": set(),
+    "console": {"spec"},
     "remedies": {"spec"},
     "data": {"spec", "remedies"},
     "diagnosers": {"spec", "remedies"},

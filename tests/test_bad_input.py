@@ -289,6 +289,7 @@ def test_unknown_diagnosers(name, good, tmp_path):
         (["plot", "good.h5", "-o", "x.gif"], (".png", ".svg", ".pdf")),
         (["relabel", "good.h5", "--confidence", "0.91", "-o", "x.h5"], ("0.8", "0.9", "0.95", "0.975")),
         (["relabel", "good.h5", "--material-gain", "nan", "-o", "x.h5"], ("material_gain",)),
+        (["relabel", "good.h5", "--material-gain", "1", "-o", "x.h5"], ("material_gain", "less than 1")),
         (["relabel", "good.h5", "--tie", "-1", "-o", "x.h5"], ("tie",)),
         (["generate", "tiny.toml", "-o", "x.h5", "--device", "abacus", "--quiet"], ("abacus", "--device cpu")),
         (["generate", "tiny.toml", "-o", "x.h5", "--device", "meta", "--quiet"], ("meta", "--device cpu")),

@@ -16,6 +16,7 @@ from oracles.tiny_recipe import TINY
 import curvebench
 from curvebench.data import store
 from curvebench.diagnosers import DIAGNOSERS
+from curvebench.evaluation import evaluate as evaluation
 from curvebench.generation import generate as generation
 from curvebench.generation.label import Thresholds
 from curvebench.generation.recipe import load_recipe, shipped_recipes
@@ -130,6 +131,12 @@ def test_the_installed_program(file, tmp_path):
     done = subprocess.run([*program, "info", file], stdout=end_to_write, stderr=subprocess.PIPE, timeout=100)
     os.close(end_to_write)
     assert (done.returncode, done.stderr) == (0, b"")
+
+    for arguments in (["info", file], ["info", file, "--json"], ["--version"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([*program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=100)
+        assert done.returncode == 2
+        assert done.stderr == "error: Standard output cannot be written: No space left on device.\n"
 
     odd = os.fsencode(tmp_path) + b"/odd-\xff.h5"
     os.link(file, odd)
@@ -277,6 +284,9 @@ def test_relabel(generated, tmp_path):
     )
     assert strict["n_relabelled"] > 0
     assert "n_relabelled" in command("relabel", path, "-o", tmp_path / "again.h5").out
+    for name, material_gain in ((path, 0.1), (tmp_path / "strict.h5", 0.6)):
+        assert command("info", name, "--json").json["thresholds"]["material_gain"] == material_gain
+        assert f"material_gain   {material_gain}\n" in command("info", name).out
     assert path.read_bytes() == before
 
 
@@ -296,11 +306,33 @@ def test_plot(file, dataset, tmp_path):
 # ---------------------------------------------------------------------------------------------- evaluate
 
 OUTSIDER = """
+import ctypes
+import os
+import subprocess
+import sys
+
 import numpy as np
 
 def gloomy(curve):
     print("thinking")
     return "lr_too_high"
+
+class Loud:
+    def __init__(self):
+        os.write(1, b"made\\n")
+
+    def predict_proba(self, X):
+        os.write(1, b"written\\n")
+        sys.__stdout__.write("past print\\n")
+        ctypes.CDLL(None).printf(b"printed by C\\n")
+        subprocess.run(["echo", "said by another program"])
+        return np.tile([0, 0, 0, 0, 0, 1.0], (len(X), 1))
+
+class NeedsAll:
+    track = "config"
+
+    def predict_proba(self, X):
+        return np.full((len(X), 6), 1 / 6)
 
 def broken(curve):
     raise ValueError("no idea")
@@ -382,6 +414,26 @@ def test_own_diagnosers_are_found_in_the_current_folder_and_cannot_spoil_the_out
     assert done.code == 0
     assert done.json["results"][0]["diagnoser"] == f"{outsider}:gloomy"
     assert "thinking" in done.err
+
+
+def test_what_diagnosers_write_past_python_goes_to_standard_error(file, outsider):
+    arguments = ["evaluate", file, "-d", f"{outsider}:Loud", "--no-references", "--split", "test", "--json"]
+    done = subprocess.run([sys.executable, "-m", "curvebench", *arguments], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["results"][0]["status"] == "ok"
+    for words in ("made", "written", "past print", "printed by C", "said by another program"):
+        assert f"{words}\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [("nonsense", "AttributeError"), ("np", "module is no diagnoser"), ("NeedsAll", "needs the track 'config'")],
+)
+def test_all_diagnosers_are_looked_up_before_any_is_scored(bad, words, file, outsider, monkeypatch):
+    monkeypatch.setattr(evaluation, "evaluate", lambda *arguments, **options: pytest.fail("it went to work"))
+    done = command("evaluate", file, "-d", "rules", "-d", f"{outsider}:{bad}", "-d", "oracle", "--track", "curve")
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
 
 
 def test_a_diagnoser_that_fails_has_no_score_and_the_others_are_shown(file, outsider):

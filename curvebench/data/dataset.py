@@ -569,6 +569,7 @@ class Dataset:
             "recipe_sha256": self.meta.recipe_sha256,
             "engine": self.meta.engine,
             "licence": self.meta.licence,
+            "thresholds": dict(self.meta.thresholds),
             "content_sha256": content_sha256(self),
             "n_runs": self.n_runs,
             "n_cells": len(np.unique(self.columns["cell"])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
@@ -46,6 +47,10 @@ ALLOWED_FILTERS: Mapping[int, str] = {
     h5z.FILTER_FLETCHER32: "fletcher32",
 }
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_TEMPORARY_NAME = re.compile(r"(?P<stem>\..+)\.[A-Za-z0-9-]+\.[0-9]+\.[0-9a-f]{32}\.tmp", re.DOTALL)
+_LONGEST_STEM = 150
+"""Bytes; file systems allow 255 in all."""
+
 _ATTRIBUTES_IN_HEADER = 1000
 _IMAGE_GROWTH_BYTES = 1024**2
 
@@ -170,8 +175,8 @@ def publish(image: bytes, path: Path, *, overwrite: bool = False) -> None:
     Raises:
         UsageError: as for `write`.
     """
-    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
-    temporary = path.with_name(f".{path.name[:60]}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "-"
+    temporary = path.with_name(f"{_temporary_stem(path)}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
     try:
         _write_synced(temporary, image)
         if overwrite:
@@ -186,6 +191,21 @@ def publish(image: bytes, path: Path, *, overwrite: bool = False) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(path: Path) -> None:
+    """Remove what killed processes left of a file that they were writing; for who knows that nobody is writing it."""
+    for found in path.parent.glob(".*.tmp"):
+        name = _TEMPORARY_NAME.fullmatch(found.name)
+        if name and name["stem"] == _temporary_stem(path):
+            with contextlib.suppress(OSError):
+                found.unlink()
+
+
+def _temporary_stem(path: Path) -> str:
+    """How temporary files of a path begin: with its name, or a hash where the name would make them too long."""
+    name = os.fsencode(path.name)
+    return "." + (path.name if len(name) <= _LONGEST_STEM else hashlib.sha256(name).hexdigest())
 
 
 def _write_synced(path: Path, image: bytes) -> None:

@@ -120,7 +120,9 @@ def _load(target: str) -> Any:
         found: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (Exception, SystemExit) as error:  # whatever a foreign module does while it is imported
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a foreign module does while it is imported
         raise UsageError(f"Can't load the diagnoser {target!r}: {type(error).__name__}: {error}.") from error
     return found
 
@@ -128,7 +130,9 @@ def _load(target: str) -> Any:
 def _construct(cls: type) -> Any:
     try:
         return cls()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise UsageError(
             f"Can't construct {cls.__name__} without arguments ({type(error).__name__}: {error}); "
             "give an object instead."
@@ -163,11 +167,27 @@ def _row(answer: object) -> NDArray[np.float64]:
             raise InvalidOutput(f"{answer!r} is no diagnosis; allowed are {', '.join(DIAGNOSES)}.")
         return np.equal(DIAGNOSES, answer).astype(np.float64)
     try:
-        row = np.asarray(answer, dtype=np.float64)
-    except (TypeError, ValueError):
+        row = real_numbers(answer)
+    except TypeError:
         row = np.empty(0)
     if row.shape != (len(DIAGNOSES),):
         raise InvalidOutput(
             f"A {type(answer).__name__} is neither the name of a diagnosis nor {len(DIAGNOSES)} probabilities."
         )
     return row
+
+
+def real_numbers(said: object) -> NDArray[np.float64]:
+    """What a diagnoser said as an array of numbers, which text, complex numbers and other objects are not.
+
+    Raises:
+        TypeError: it is none.
+    """
+    kind = type(said).__name__
+    try:
+        array = np.asarray(said)
+    except (TypeError, ValueError):  # rows of different lengths, for instance
+        raise TypeError(f"a {kind} that is no array of real numbers") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"a {kind} ({array.dtype}) that is no array of real numbers")
+    return array.astype(np.float64)

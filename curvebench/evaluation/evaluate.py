@@ -6,13 +6,14 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from traceback import format_exception_only
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.data.dataset import Dataset, content_sha256
-from curvebench.diagnosers import InvalidOutput, name_of, resolve
+from curvebench.diagnosers import InvalidOutput, name_of, real_numbers, resolve
 from curvebench.diagnosers.trivial import ConstantBest, Oracle
 from curvebench.evaluation.bootstrap import draw_weights, intervals, strata
 from curvebench.evaluation.results import FAILED, INVALID_OUTPUT, OK, Counts, Result
@@ -87,7 +88,7 @@ def evaluate(
         raise UsageError(f"Intervals need at least one bootstrap draw, not {n_bootstrap}.")
     sheet = _answer_sheet(dataset, split)
     candidate = _candidate(dataset, sheet, diagnoser)
-    track = _checked_track(candidate, track)
+    track = checked_track(candidate, track)
     result = Result(
         diagnoser=name or name_of(diagnoser),
         status=OK,
@@ -102,8 +103,10 @@ def evaluate(
         answers = _ask(candidate, _shown(dataset, track, sheet.rows), training)
     except InvalidOutput as error:
         return replace(result, status=INVALID_OUTPUT, message=_one_line(str(error)))
-    except (Exception, SystemExit) as error:  # whatever a foreign diagnoser does is its result, not our end
-        return replace(result, status=FAILED, message=_one_line(f"{type(error).__name__}: {error}"))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a foreign diagnoser does is its result, not our end
+        return replace(result, status=FAILED, message=_one_line("".join(format_exception_only(error))))
     return _scored(result, sheet, answers, dataset, n_bootstrap)
 
 
@@ -181,7 +184,12 @@ def _cell_rate(cell: NDArray[np.str_], base_lr: Float) -> Int:
     return np.asarray(cell_number * len(rates) + rate_number, dtype=np.intp)
 
 
-def _checked_track(candidate: Diagnoser, track: str | None) -> str:
+def checked_track(candidate: Diagnoser, track: str | None) -> str:
+    """What a diagnoser is to be shown: the track that is asked for, or else the smallest that it needs.
+
+    Raises:
+        UsageError: there is no such track, or it hides what the diagnoser needs.
+    """
     needed = getattr(candidate, "track", "curve")
     track = needed if track is None else track
     for given in (needed, track):
@@ -325,9 +333,9 @@ def _checked_abstentions(said: object, n_curves: int) -> Bool:
 
 def _as_floats(said: object, method: str) -> NDArray[np.float64]:
     try:
-        return np.asarray(said, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InvalidOutput(f"{method} returned a {type(said).__name__} that is no array of numbers.") from None
+        return real_numbers(said)
+    except TypeError as error:
+        raise InvalidOutput(f"{method} returned {error}.") from None
 
 
 def _checked_prescriptions(said: object, n_curves: int) -> list[Remedy]:

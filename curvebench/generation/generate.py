@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from curvebench.data.dataset import Dataset, concatenate
-from curvebench.data.store import check_target, load, write
+from curvebench.data.store import check_target, load, remove_temporaries, write
 from curvebench.data.versions import package_versions
 from curvebench.generation.backends import available_cores, run_local
 from curvebench.generation.engine import make_engine
 from curvebench.generation.intervene import run_group
+from curvebench.generation.parts import part_path, parts_folder, remove_parts
 from curvebench.generation.plan import Cost, Group, compute_cost, make_plan
 from curvebench.generation.recipe import RecipeFile, load_recipe, parse_recipe, with_engine
 from curvebench.generation.table import make_shard
@@ -55,7 +55,8 @@ def generate(
     """Train everything that a recipe asks for, label it and write it to one file.
 
     Groups that are finished are kept in `<output>.parts` until the file is whole; the same call goes on from there
-    after an interruption. The content does not depend on the number of workers.
+    after an interruption, if the recipe, the device and the versions of all packages are the same. The content does
+    not depend on the number of workers.
 
     Args:
         recipe: name of a shipped recipe, path of a recipe, or one already read.
@@ -74,27 +75,27 @@ def generate(
 
     Raises:
         InputError: the recipe has faults.
-        UsageError: the recipe exceeds a limit, or the output cannot be written.
+        UsageError: the recipe exceeds a limit, there are to be no workers, the output cannot be written, or another
+            call is making it.
     """
     recipe_file = recipe if isinstance(recipe, RecipeFile) else load_recipe(recipe)
     if engine is not None:
         recipe_file = with_engine(recipe_file, engine)
-    path = Path(output)
+    path, n_workers = Path(output), available_cores() if workers is None else workers
+    if n_workers < 1:
+        raise UsageError(f"{n_workers} workers were asked for; there must be at least one.")
     check_target(path, overwrite=overwrite)
     plan = make_plan(recipe_file.recipe)
     check_limits(compute_cost(recipe_file.recipe, plan), limits or Limits())
-    make_engine(recipe_file.recipe.engine, device).prepare(say)
+    trainer = make_engine(recipe_file.recipe.engine, device)
 
-    folder = path.with_name(path.name + ".parts")
-    try:
-        parts = _make_parts(recipe_file, plan, folder, workers or available_cores(), device, progress)
-        dataset = _merge(parts)
+    with parts_folder(path, _made_with(recipe_file, device)) as folder:
+        check_target(path, overwrite=overwrite)  # a call that has just ended may have written it
+        remove_temporaries(path)
+        trainer.prepare(say)
+        dataset = _merge(_make_parts(recipe_file, plan, folder, n_workers, device, progress))
         write(dataset, path, overwrite=overwrite)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # only if nothing has been finished
-        raise
-    _remove_parts(folder)
+        remove_parts(folder)
     return dataset
 
 
@@ -115,6 +116,11 @@ def check_limits(cost: Cost, limits: Limits) -> None:
             )
 
 
+def _made_with(recipe_file: RecipeFile, device: str) -> dict[str, str]:
+    """What the bits of a part depend on; the engine stands in the recipe."""
+    return {"recipe": recipe_file.sha256, "device": device, **package_versions()}
+
+
 def _make_parts(
     recipe_file: RecipeFile,
     plan: Sequence[Group],
@@ -123,15 +129,12 @@ def _make_parts(
     device: str,
     progress: Progress | None,
 ) -> list[Dataset]:
-    """Make what is missing of the shards and read them all, in order."""
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"The folder {str(folder)!r} for unfinished work cannot be made: {error.strerror}.") from None
+    """Make what is missing of the shards; all of them, in order, each read once."""
     recipe = recipe_file.recipe
     steps = {group.index: compute_cost(recipe, [group]).n_updates for group in plan}
     total = sum(steps.values())
-    missing = [group for group in plan if not _is_done(folder, group, recipe_file)]
+    parts = {group.index: part for group in plan if (part := _finished_part(folder, group)) is not None}
+    missing = [group for group in plan if group.index not in parts]
     done = total - sum(steps[group.index] for group in missing)
     if progress:
         progress(done, total, None)
@@ -145,41 +148,27 @@ def _make_parts(
     work = partial(_make_part, recipe_file.text, folder, device)
     # the largest first, so that no worker is left with one at the end
     run_local(work, sorted(missing, key=lambda group: -steps[group.index]), workers, report)
-    return [load(_part_path(folder, group)) for group in plan]
+    parts |= {group.index: load(part_path(folder, group.index)) for group in missing}
+    return [parts[group.index] for group in plan]
 
 
-def _part_path(folder: Path, group: Group) -> Path:
-    return folder / f"group-{group.index:06d}.h5"
-
-
-def _is_done(folder: Path, group: Group, recipe_file: RecipeFile) -> bool:
-    """Whether a shard of exactly this group, this recipe and these packages lies there, whole."""
-    path = _part_path(folder, group)
+def _finished_part(folder: Path, group: Group) -> Dataset | None:
+    """The shard of a group, if it lies there whole."""
+    path = part_path(folder, group.index)
     if not path.exists():
-        return False
+        return None
     try:
         part = load(path)
     except InputError:
-        return False
-    is_of_recipe = part.meta.recipe_sha256 == recipe_file.sha256
-    is_of_group = bool((part["group"] == group.index).all())
-    return is_of_recipe and is_of_group and dict(part.meta.package_versions) == package_versions()
-
-
-def _remove_parts(folder: Path) -> None:
-    """Remove the shards and what killed workers left of them, and the folder, if nothing else is in it."""
-    with contextlib.suppress(OSError):
-        for pattern in ("group-*.h5", ".group-*.tmp"):
-            for path in folder.glob(pattern):
-                path.unlink()
-        folder.rmdir()
+        return None
+    return part if bool((part["group"] == group.index).all()) else None
 
 
 def _make_part(recipe_text: str, folder: Path, device: str, group: Group) -> None:
     recipe_file = parse_recipe(recipe_text)
     engine = make_engine(recipe_file.recipe.engine, device)
     outcomes = run_group(recipe_file.recipe, group, engine)
-    write(make_shard(recipe_file, outcomes), _part_path(folder, group), overwrite=True)
+    write(make_shard(recipe_file, outcomes), part_path(folder, group.index), overwrite=True)
 
 
 def _merge(parts: Sequence[Dataset]) -> Dataset:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from curvebench.generation.moments import branch_fault, branch_step, count_updates, outcome_steps, record_steps
 from curvebench.generation.networks import initial_parameters, initial_state
 from curvebench.generation.plan import Group, outputs_of_group, remedies_of_recipe
 from curvebench.generation.problems import Problem, constant_loss, make_problem, turned
@@ -22,6 +23,7 @@ from curvebench.spec import (
     Bool,
     Engine,
     Float,
+    InputError,
     Int,
     Network,
     Output,
@@ -30,12 +32,6 @@ from curvebench.spec import (
     TrainingJob,
     Trajectories,
 )
-
-OUTCOME_SHARE = 0.05
-"""Share of the updates, at the end, over which the outcome is averaged."""
-
-N_OUTCOMES = 4
-"""Evaluations averaged in it."""
 
 
 PRETRAINING = ScheduleSpec(name="pretraining", shape="cosine", decay=30.0)
@@ -105,7 +101,12 @@ class GroupOutcomes:
 
 
 def run_group(recipe: Recipe, group: Group, engine: Engine) -> GroupOutcomes:
-    """Train a group's sweep and all its remedies; a pure function of recipe, group and engine."""
+    """Train a group's sweep and all its remedies; a pure function of recipe, group and engine.
+
+    Raises:
+        InputError: the problem has fewer examples than the recipe asks for, too few to tell the moments of its
+            resumptions apart.
+    """
     trainer = _GroupTrainer(recipe, group, engine)
     trainer.sweep()
     trainer.resume()
@@ -167,7 +168,11 @@ class _GroupTrainer:
         )
         n_train = len(self.problem.train_inputs)
         self.batch_size = min(group.setting.batch_size, n_train)
-        self.n_steps = group.setting.epochs * (n_train // self.batch_size)
+        self.n_steps = count_updates(n_train, group.setting.batch_size, group.setting.epochs)
+        if fault := branch_fault(recipe.remedies.resume_at, self.n_steps, recipe.n_points):
+            raise InputError(
+                f"{self.problem.name} has only {n_train} training examples for remedies.resume_at: {fault}"
+            )
         self.record_steps = record_steps(self.n_steps, recipe.n_points)
         self.initial = np.stack(
             [initial_parameters(self.network, recipe.master_seed, group.index, s) for s in range(self.n_seeds)]
@@ -336,13 +341,8 @@ class _GroupTrainer:
     # -------------------------------------------------------------------------------------- remedies
 
     def _branch_step(self, remedy: Remedy) -> int:
-        """Number of updates at which a resumed remedy branches off.
-
-        A recorded point, so that curves join, and one before the outcome is evaluated, so that the whole outcome is
-        the remedy's own.
-        """
-        latest = int(np.searchsorted(self.record_steps, outcome_steps(self.n_steps)[0])) - 1
-        return int(self.record_steps[min(round(remedy.at * (len(self.record_steps) - 1)), latest)])
+        """Number of updates at which a resumed remedy branches off."""
+        return branch_step(remedy.at, self.n_steps, self.recipe.n_points)
 
     def resume(self) -> None:
         """Every `resume x f at t` of every run; a run that was dead by then stays as it was."""
@@ -499,26 +499,6 @@ class _GroupTrainer:
             case _:
                 twin = self.fitting[self.cells[cell].schedule.name]
                 return None if twin == cell else (twin, k)
-
-
-def record_steps(n_steps: int, n_points: int) -> Int:
-    """Numbers of updates, from 0 to n_steps, at which points are recorded: n_points, or fewer in a short training.
-
-    >>> record_steps(10, 6).tolist(), record_steps(3, 6).tolist()
-    ([0, 2, 4, 6, 8, 10], [0, 1, 2, 3])
-    """
-    n = min(n_points, n_steps + 1)
-    return np.array([(i * n_steps) // (n - 1) for i in range(n)], dtype=np.int32)
-
-
-def outcome_steps(n_steps: int) -> Int:
-    """Numbers of updates at which the outcome is evaluated: evenly in the last 5 % of training, the end included.
-
-    >>> outcome_steps(400).tolist(), outcome_steps(12).tolist()
-    ([385, 390, 395, 400], [9, 10, 11, 12])
-    """
-    distance = max(1, int(OUTCOME_SHARE * n_steps) // N_OUTCOMES)
-    return np.array([n_steps - i * distance for i in reversed(range(min(N_OUTCOMES, n_steps)))], dtype=np.int32)
 
 
 def mean_share(outcomes: Float, cap: float) -> float:

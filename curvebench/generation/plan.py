@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from curvebench.generation.moments import count_updates
 from curvebench.generation.portable_math import power10
 from curvebench.generation.random_streams import Stream, stream
 from curvebench.generation.recipe import MixEntry, NetworkSpec, OutputSpec, Recipe, ScheduleSpec, Setting
@@ -179,7 +180,7 @@ def compute_cost(recipe: Recipe, plan: Sequence[Group]) -> Cost:
         low, high = group.grid.bounds
         rows = n_cells * recipe.sweep.seeds * (len(group.grid.coarse) + 1 + REFINED)
         rows_at_most = n_cells * recipe.sweep.seeds * (high - low + 1)
-        n_steps = group.setting.epochs * max(1, group.n_train // group.setting.batch_size)
+        n_steps = count_updates(group.n_train, group.setting.batch_size, group.setting.epochs)
         n_runs += rows
         n_updates += int(rows * n_steps * (1.0 + resumed_share + 2.0 * longer))
         most_rows += rows_at_most

@@ -16,6 +16,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from curvebench.data.dataset import MAX_ATTRIBUTE_BYTES
 from curvebench.generation.engine import ENGINES
+from curvebench.generation.moments import branch_fault, count_updates
 from curvebench.generation.portable_math import log10
 from curvebench.generation.problems import FAMILIES
 from curvebench.generation.schedules import SHAPES, schedule_shape
@@ -296,6 +297,15 @@ def with_engine(recipe_file: RecipeFile, engine: str) -> RecipeFile:
     return changed
 
 
+def threshold_faults(thresholds: Mapping[str, object]) -> list[str]:
+    """What a recipe would say against such a table [labels], each in a sentence with its place."""
+    try:
+        LabelRules.model_validate(thresholds)
+    except ValidationError as error:
+        return [_sentence(fault) for fault in error.errors()]
+    return []
+
+
 def recipe_json_schema() -> dict[str, Any]:
     """JSON Schema of a recipe, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema()}
@@ -351,6 +361,8 @@ def _faults_between_tables(raw: Mapping[str, Any]) -> list[str]:
         *_empty_ranges(raw),
         *_endless_sweeps(raw),
         *_too_many_groups(raw),
+        *_moments_without_branch(raw),
+        *_nothing_kept(raw),
     ]
 
 
@@ -488,3 +500,28 @@ def _too_many_groups(raw: Mapping[str, Any]) -> Iterator[str]:
     n_groups = per_instance * sum(count for count in counts if _is_integer(count, 1, 100_000))
     if n_groups > MAX_GROUPS:
         yield f"problems: {n_groups:,} groups are asked for; a data set has at most {MAX_GROUPS:,}."
+
+
+def _moments_without_branch(raw: Mapping[str, Any]) -> Iterator[str]:
+    """For the first size of problems that shows it; real data sets that are smaller are found when they are read."""
+    given = raw.get("remedies")
+    table = {"resume_at": Remedies().resume_at, **(given if isinstance(given, Mapping) else {})}
+    moments = [at for at in _values(table, "resume_at") if isinstance(at, (int, float)) and 0.0 < at < 1.0]
+    n_points = raw.get("n_points", Recipe.model_fields["n_points"].default)
+    sizes = [t.get("n_train", ProblemSet.model_fields["n_train"].default) for _, t in _tables(raw, "problems")]
+    if not _is_integer(n_points, 8, 2048):
+        return
+    for i, setting in _tables(raw, "settings"):
+        batch_size, epochs = setting.get("batch_size"), setting.get("epochs")
+        if not (_is_integer(batch_size, 1, 1024) and _is_integer(epochs, 1, 10_000)):
+            continue
+        for n_train in sorted({size for size in sizes if _is_integer(size, 16, 4096)}):
+            if fault := branch_fault(moments, count_updates(n_train, batch_size, epochs), n_points):
+                yield f"remedies.resume_at: for settings[{i}] with n_train = {n_train}: {fault}"
+                break
+
+
+def _nothing_kept(raw: Mapping[str, Any]) -> Iterator[str]:
+    keep = raw.get("keep")
+    if isinstance(keep, Mapping) and all(keep.get(label) == 0 for label in LABELS):
+        yield "keep: the share of every label is 0, so that no run would be left; raise one."

@@ -9,7 +9,7 @@ import numpy as np
 from curvebench.data.dataset import Dataset
 from curvebench.generation.generate import with_fixed_actions
 from curvebench.generation.label import Thresholds
-from curvebench.generation.t_quantiles import CONFIDENCES
+from curvebench.generation.recipe import threshold_faults
 from curvebench.generation.table import is_useless, label_runs
 from curvebench.remedies import gain
 from curvebench.spec import InputError, UsageError
@@ -75,16 +75,6 @@ def _changed(stored: Thresholds, wanted: dict[str, float]) -> Thresholds:
         if name not in known:
             raise UsageError(f"There is no threshold {name!r}; thresholds are {', '.join(known)}.")
     changed = replace(stored, **wanted)
-    if changed.confidence not in CONFIDENCES:
-        raise UsageError(
-            f"A confidence of {changed.confidence} was given; allowed are {', '.join(map(str, CONFIDENCES))}."
-        )
-    for name, low, high in (
-        ("material_gain", 0.0, 1.0),
-        ("tie", 0.0, 1.0),
-        ("accept_share", 0.0, 1.0),
-        ("largest_ratio", 1.0, 1e6),
-    ):
-        if not low <= getattr(changed, name) <= high:
-            raise UsageError(f"{name} = {getattr(changed, name)} was given; it must lie in [{low:g}, {high:g}].")
+    if faults := threshold_faults(changed.to_dict()):
+        raise UsageError(f"No recipe may have these thresholds: {' '.join(faults)}")
     return changed

@@ -27,6 +27,7 @@ from benchmarks.workload import make_job
 
 from curvebench.generation import generate, intervene
 from curvebench.generation.engine import make_engine
+from curvebench.generation.parts import part_path
 from curvebench.generation.plan import make_plan
 from curvebench.generation.recipe import load_recipe, with_engine
 from curvebench.spec import TrainingJob, Trajectories
@@ -93,7 +94,7 @@ def measure(recipe_name: str, n_groups: int, engine_name: str | None) -> dict[st
     def make_all(folder: Path) -> int:
         for group in groups:
             generate._make_part(recipe_file.text, folder, "cpu", group)
-        dataset = generate._merge([generate.load(generate._part_path(folder, group)) for group in groups])
+        dataset = generate._merge([generate.load(part_path(folder, group.index)) for group in groups])
         generate.write(dataset, folder / "whole.h5")
         return len(dataset)
 

@@ -312,6 +312,35 @@ def test_an_interruption_leaves_nothing_behind(dataset, tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
+UNIQUE = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize("name", ["d.h5", "d", "x" * 200, "é" * 100, "\n.h5", "d.h5.host.1"])
+def test_what_a_killed_writer_left_can_be_cleared_and_nothing_else(dataset, tmp_path, monkeypatch, name):
+    others = [f".{name}.tmp", f".{name}.h5.host.1.{UNIQUE}.tmp", f"..{name}.host.1.{UNIQUE}.tmp", f"{name}.tmp"]
+    others = [other for other in others if len(os.fsencode(other)) < 255]
+    for other in others:
+        (tmp_path / other).write_text("mine")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda path, missing_ok=False: None)  # the writer is no more
+        patch.setattr(os, "fsync", raising(errno.EIO))
+        with pytest.raises(UsageError):
+            store.write(dataset, tmp_path / name)
+    (left,) = set(leftovers(tmp_path)) - set(others)
+    assert left.endswith(".tmp")
+    assert len(os.fsencode(left)) <= 255
+    store.remove_temporaries(tmp_path / "another.h5")
+    assert left in leftovers(tmp_path)
+    store.remove_temporaries(tmp_path / name)
+    assert leftovers(tmp_path) == sorted(others)
+
+
+def test_half_a_file_is_not_taken_for_a_data_set(written, tmp_path):
+    half = tmp_path / f".d.h5.host.1.{UNIQUE}.tmp"
+    half.write_bytes(written.read_bytes()[:5000])
+    refused(half, "damaged or cut short")
+
+
 def test_places_that_cannot_be_written_to(dataset, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")

@@ -74,6 +74,23 @@ def test_what_is_no_diagnoser_is_said_in_a_sentence(foreign, attribute, message)
         resolve(f"{foreign}:{attribute}")
 
 
+class Leaving:
+    def __init__(self):
+        raise GeneratorExit
+
+
+def test_what_leaves_in_odd_ways_is_said_in_a_sentence(foreign, tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="Can't construct Leaving without arguments"):
+        resolve(Leaving)
+    (tmp_path / "leaves_on_import.py").write_text("raise GeneratorExit('over')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=r"Can't load the diagnoser 'leaves_on_import:x': GeneratorExit: over\."):
+        resolve("leaves_on_import:x")
+    (tmp_path / "interrupted_on_import.py").write_text("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        resolve("interrupted_on_import:x")
+
+
 @pytest.mark.parametrize("target", ["no_such_module_anywhere:x", ":x", "a.b.c:", ":"])
 def test_targets_that_do_not_load(target):
     with pytest.raises(UsageError, match="Can't load the diagnoser"):
@@ -102,7 +119,10 @@ def test_a_function_sees_all_channels_of_larger_tracks():
     diagnoser.predict_proba(np.ones((1, 3, 10)))
 
 
-@pytest.mark.parametrize("answer", ["too_high", None, 3, [0.5, 0.5], object(), [["healthy"]]])
+@pytest.mark.parametrize(
+    "answer",
+    ["too_high", None, 3, [0.5, 0.5], object(), [["healthy"]], [0.5j, 0.5, 0, 0, 0, 0], ["1", "0", "0", "0", "0", "0"]],
+)
 def test_a_function_that_answers_something_else(answer):
     with pytest.raises(InvalidOutput, match="diagnosis"):
         OneCurveAtATime(lambda curve: answer).predict_proba(X)

@@ -6,6 +6,7 @@ import numpy as np
 
 from curvebench.evaluation.bootstrap import draw_weights, intervals, strata
 from curvebench.evaluation.scores import SCORES, Judged, scores, scores_from_sums, sums_by_instance
+from curvebench.spec import DIAGNOSES
 
 FAMILY = np.array(["a", "a", "a", "b", "c", "d", "d"])
 
@@ -55,6 +56,21 @@ def test_sums_give_the_scores_of_rows_that_are_really_drawn_again():
         slow = scores(Judged(**{name: values[rows] for name, values in vars(judged).items()}))
         for name in SCORES:
             np.testing.assert_allclose(fast[name][draw], slow[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_a_label_that_a_draw_lacks_counts_neither_for_nor_against():
+    """As in the score itself, the mean is over the labels that occur; the recall of the one that lacks is undefined."""
+    judged = make_judged(60)
+    only_in_first = Judged(**{**vars(judged), "label": np.where(np.arange(60) < 20, 0, 1 + np.arange(60) % 5)})
+    instance = np.repeat([0, 1, 2], 20)
+    fast = scores_from_sums(np.array([[0.0, 2.0, 1.0]]) @ sums_by_instance(only_in_first, instance, 3))
+    recalls = [fast[f"recall_{d}"][0] for d in DIAGNOSES]
+    assert np.isnan(recalls[0])
+    np.testing.assert_allclose(fast["balanced_accuracy"][0], np.mean(recalls[1:]))
+    rows = np.r_[20:40, 20:40, 40:60]
+    slow = scores(Judged(**{name: values[rows] for name, values in vars(only_in_first).items()}))
+    for name in ("balanced_accuracy", "macro_f1"):
+        np.testing.assert_allclose(fast[name][0], slow[name])
 
 
 def test_intervals_are_percentiles_of_the_defined_draws():

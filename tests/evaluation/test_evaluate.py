@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -243,6 +244,20 @@ def leave(X):
     sys.exit(3)
 
 
+class Odd(BaseException):
+    """Not an `Exception`, and not to be printed either."""
+
+    def __str__(self):
+        raise Odd
+
+
+def raising(error):
+    def answer(X):
+        raise error
+
+    return Answering(answer)
+
+
 def overwrite(X):
     X[:] = 0
 
@@ -256,6 +271,9 @@ def unlock(X):
     [
         (Answering(fail), "RuntimeError: no luck"),
         (Answering(leave), "SystemExit: 3"),
+        (raising(GeneratorExit("over")), "GeneratorExit: over"),
+        (raising(asyncio.CancelledError()), "CancelledError"),
+        (raising(Odd()), "Odd"),
         (Answering(overwrite), "read-only"),
         (Answering(unlock), "ValueError"),
         (Answering(fit=lambda X, y: 1 / 0), "ZeroDivisionError"),
@@ -277,8 +295,13 @@ def test_a_diagnoser_that_fails_has_no_scores(dataset, diagnoser, message):
         (Answering(lambda X: np.ones(len(X))), "returned the shape"),
         (Answering(lambda X: one_hot(["healthy"])), "returned the shape"),
         (Answering(lambda X: one_hot(["healthy"] * len(X))[:, :5]), "returned the shape"),
-        (Answering(lambda X: "healthy"), "no array of numbers"),
-        (Answering(lambda X: [object()]), "no array of numbers"),
+        (Answering(lambda X: "healthy"), "no array of real numbers"),
+        (Answering(lambda X: [object()]), "no array of real numbers"),
+        (Answering(lambda X: [[0.5], [0.2, 0.3]]), "a list that is no array of real numbers"),
+        (Answering(lambda X: one_hot(["healthy"] * len(X)) + 0j), "(complex128) that is no array of real numbers"),
+        (Answering(lambda X: one_hot(["healthy"] * len(X)).astype(str)), "no array of real numbers"),
+        (Answering(lambda X: one_hot(["healthy"] * len(X)).astype(object)), "(object) that is no array"),
+        (Answering(abstain=lambda X: np.zeros(len(X), dtype=complex)), "abstain returned a ndarray (complex128)"),
         (Answering(lambda X: np.full((len(X), 6), np.nan)), "NaN"),
         (Answering(lambda X: one_hot(["healthy"] * len(X)) * 1.01), "sums to 1.01"),
         (Answering(lambda X: np.tile([1.5, -0.5, 0, 0, 0, 0], (len(X), 1))), "negative"),
@@ -311,6 +334,8 @@ def test_an_interruption_by_the_user_is_not_swallowed(dataset):
 
     with pytest.raises(KeyboardInterrupt):
         evaluate(dataset, Answering(interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(dataset, raising(type("Stop", (KeyboardInterrupt,), {})()))
 
 
 @pytest.mark.parametrize(

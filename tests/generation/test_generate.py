@@ -20,11 +20,13 @@ from oracles.tiny_recipe import TINY, tiny_file, tiny_text
 import curvebench.generation.generate as generate_module
 from curvebench.data.dataset import content_sha256
 from curvebench.data.store import load, verify
+from curvebench.generation.engine import make_engine
 from curvebench.generation.generate import Limits, check_limits, generate
+from curvebench.generation.parts import LOCK, parts_folder
 from curvebench.generation.plan import Cost, compute_cost, make_plan
 from curvebench.generation.recipe import parse_recipe
 from curvebench.remedies import fixed_actions
-from curvebench.spec import DIAGNOSES, InputError, UsageError
+from curvebench.spec import DIAGNOSES, LABELS, InputError, UsageError
 
 N_GROUPS = 3
 
@@ -37,8 +39,7 @@ def whole(tmp_path_factory):
 
 
 def parts_of(path: Path) -> list[str]:
-    folder = path.with_name(path.name + ".parts")
-    return sorted(part.name for part in folder.iterdir()) if folder.exists() else []
+    return sorted(part.name for part in path.with_name(path.name + ".parts").glob("*/*.h5"))
 
 
 class Interrupting:
@@ -188,6 +189,7 @@ def test_a_killed_process_leaves_nothing_that_harms(whole, tmp_path):
     assert process.returncode == -signal.SIGKILL
     assert not path.exists()
     assert parts_of(path)
+    assert (tmp_path / "data.h5.parts" / LOCK).exists(), "and nobody has it locked"
     assert content_sha256(generate(recipe, path, workers=1)) == content_sha256(whole[0])
     assert sorted(os.listdir(tmp_path)) == ["data.h5", "tiny.toml"]
 
@@ -198,12 +200,8 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(data)
 
 
-def test_parts_that_are_damaged_stale_or_foreign_are_done_again(whole, tmp_path, monkeypatch):
+def test_parts_that_are_damaged_or_stale_are_done_again(whole, tmp_path, monkeypatch):
     store = whole_parts(tmp_path)
-    other = tiny_file(("master_seed = 11", "master_seed = 12"))
-    foreign = tmp_path / "foreign"
-    foreign.mkdir()
-    generate_module._make_part(other.text, foreign, "cpu", make_plan(other.recipe)[1])
     worked_on = []
 
     def watched(recipe_text, folder, device, group) -> None:
@@ -212,14 +210,15 @@ def test_parts_that_are_damaged_stale_or_foreign_are_done_again(whole, tmp_path,
 
     monkeypatch.setattr(generate_module, "_make_part", watched)
     path = tmp_path / "data.h5"
-    folder = path.with_name("data.h5.parts")
+    with parts_folder(path, generate_module._made_with(tiny_file(), "cpu")) as folder:
+        pass
 
     def work_on(spoil) -> list[int]:
         shutil.copytree(store, folder)
         spoil()
         worked_on.clear()
         assert content_sha256(generate(tiny_file(), path, workers=1, overwrite=True)) == content_sha256(whole[0])
-        assert not folder.exists()
+        assert not folder.parent.exists()
         return worked_on
 
     first, second = folder / "group-000000.h5", folder / "group-000001.h5"
@@ -228,12 +227,42 @@ def test_parts_that_are_damaged_stale_or_foreign_are_done_again(whole, tmp_path,
     assert work_on(lambda: first.write_bytes(first.read_bytes()[:5000])) == [0]
     assert work_on(lambda: first.write_bytes(b"")) == [0]
     assert work_on(lambda: first.unlink()) == [0]
-    assert work_on(lambda: shutil.copy(foreign / second.name, second)) == [1], "another recipe"
     assert work_on(lambda: shutil.copy(first, second)) == [1], "another group"
     assert work_on(lambda: (folder / ".group-000001.h5.host.1.a.tmp").write_bytes(b"half")) == []
     with monkeypatch.context() as patch:
         patch.setattr(generate_module, "package_versions", lambda: {"torch": "0.0"})
         assert sorted(work_on(lambda: None)) == [0, 1, 2], "another version"
+
+
+def test_parts_of_another_device_or_recipe_are_neither_mixed_in_nor_lost(whole, tmp_path, monkeypatch):
+    store, path, worked_on = whole_parts(tmp_path), tmp_path / "data.h5", []
+
+    def watched(recipe_text, folder, device, group) -> None:
+        worked_on.append((device, group.index))
+        make_part_from_store(store)(recipe_text, folder, device, group)
+
+    monkeypatch.setattr(generate_module, "_make_part", watched)
+    monkeypatch.setattr(generate_module, "make_engine", lambda name, device: make_engine(name))
+    for n_groups in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            generate(tiny_file(), path, workers=1, device="cuda", progress=Interrupting(after=1))
+        assert len(worked_on) == n_groups, "the same device goes on"
+    with pytest.raises(KeyboardInterrupt):
+        generate(tiny_file(("lr_too_low = 0.5", "lr_too_low = 0.6")), path, workers=1, progress=Interrupting(after=1))
+    worked_on.clear()
+    assert content_sha256(generate(tiny_file(), path, workers=1)) == content_sha256(whole[0])
+    assert sorted(worked_on) == [("cpu", 0), ("cpu", 1), ("cpu", 2)]
+    assert sorted(os.listdir(tmp_path)) == ["data.h5", "store"]
+
+
+def test_every_shard_is_read_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(generate_module, "_make_part", make_part_from_store(whole_parts(tmp_path)))
+    with pytest.raises(KeyboardInterrupt):
+        generate(tiny_file(), tmp_path / "data.h5", workers=1, progress=Interrupting(after=2))
+    read = []
+    monkeypatch.setattr(generate_module, "load", lambda path: read.append(path.name) or load(path))
+    generate(tiny_file(), tmp_path / "data.h5", workers=1)
+    assert sorted(read) == [f"group-{i:06d}.h5" for i in range(N_GROUPS)]
 
 
 def test_what_else_lies_in_the_folder_of_parts_is_left_alone(tmp_path, monkeypatch):
@@ -243,6 +272,64 @@ def test_what_else_lies_in_the_folder_of_parts_is_left_alone(tmp_path, monkeypat
     (folder / "thesis.txt").write_text("mine")
     generate(tiny_file(), tmp_path / "data.h5", workers=1)
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+
+
+# ---------------------------------------------------------------------------------- two calls, and the final write
+
+
+def test_a_second_call_for_the_same_output_ends_at_once_and_harms_nobody(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(generate_module, "_make_part", make_part_from_store(whole_parts(tmp_path)))
+    path, refused = tmp_path / "data.h5", []
+
+    def call_again(done, total, group) -> None:
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(UsageError, match=r"'.*data\.h5\.parts' for unfinished work is in use by another call"):
+            generate(tiny_file(), path, workers=1)
+        assert sorted(tmp_path.rglob("*")) == before
+        generate(tiny_file(), tmp_path / f"other-{len(refused)}.h5", workers=1)
+        refused.append(group)
+
+    found = generate(tiny_file(), path, workers=1, progress=call_again)
+    assert len(refused) == 1 + N_GROUPS
+    assert content_sha256(found) == content_sha256(whole[0]) == content_sha256(load(path))
+    assert sorted(os.listdir(tmp_path)) == ["data.h5", *(f"other-{i}.h5" for i in range(4)), "store"]
+
+
+def test_an_output_that_another_call_has_just_written_is_refused_before_any_work(tmp_path, monkeypatch, no_work):
+    path = tmp_path / "data.h5"
+    true_folder = generate_module.parts_folder
+
+    def parts_folder_after_the_other_call(*args):
+        path.write_text("precious")
+        return true_folder(*args)
+
+    monkeypatch.setattr(generate_module, "parts_folder", parts_folder_after_the_other_call)
+    with pytest.raises(UsageError, match="already exists"):
+        generate(tiny_file(), path)
+    assert os.listdir(tmp_path) == ["data.h5"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
+def test_what_a_kill_amid_the_final_write_leaves_is_cleared_by_the_next_call(whole, tmp_path):
+    store, path = whole_parts(tmp_path), tmp_path / "data.h5"
+    with parts_folder(path, generate_module._made_with(tiny_file(), "cpu")) as folder:
+        shutil.copytree(store, folder, dirs_exist_ok=True)
+    code = (
+        "import os, signal, sys\n"
+        "from oracles.tiny_recipe import tiny_file\n"
+        "from curvebench.data import store\n"
+        "from curvebench.generation.generate import generate\n"
+        "store._move_without_clobbering = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "generate(tiny_file(), sys.argv[1], workers=1)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code, path], env=environment).returncode == -signal.SIGKILL
+    (left,) = set(os.listdir(tmp_path)) - {"data.h5.parts", "store"}
+    assert left.startswith(".data.h5.")
+    theirs = tmp_path / left.replace(".data.h5.", ".other.h5.")
+    theirs.write_bytes(b"of another output")
+    assert content_sha256(generate(tiny_file(), path, workers=1)) == content_sha256(whole[0])
+    assert sorted(os.listdir(tmp_path)) == [theirs.name, "data.h5", "store"]
 
 
 # ---------------------------------------------------------------------------------------------- refusals
@@ -321,6 +408,14 @@ def test_a_limit_itself_is_allowed():
 
 
 @pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("workers", [0, -1])
+def test_there_is_no_work_without_workers(workers, tmp_path):
+    with pytest.raises(UsageError, match=f"^{workers} workers were asked for; there must be at least one"):
+        generate(tiny_file(), tmp_path / "data.h5", workers=workers)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.usefixtures("no_work")
 def test_bad_recipes_and_devices_are_refused(tmp_path):
     with pytest.raises(InputError, match="no recipe"):
         generate("nonsense", tmp_path / "data.h5")
@@ -330,8 +425,7 @@ def test_bad_recipes_and_devices_are_refused(tmp_path):
 
 
 def test_a_recipe_that_keeps_nothing_says_so(tmp_path):
-    labels = (*DIAGNOSES, "other", "indeterminate")
-    one = tiny_text(("lr_too_low = 0.5\n", "".join(f"{label} = 0.0\n" for label in labels)))
+    one = tiny_text(("lr_too_low = 0.5\n", "".join(f"{label} = 1e-12\n" for label in LABELS)))
     start, end = one.index("[[problems]]", one.index("[[problems]]") + 1), one.index("[[networks]]")
     with pytest.raises(InputError, match=r"keeps no run at all.*\[keep\]"):
         generate(parse_recipe(one[:start] + one[end:]), tmp_path / "data.h5", workers=1)

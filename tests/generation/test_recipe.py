@@ -30,7 +30,7 @@ from curvebench.generation.recipe import (
     shipped_recipes,
     with_engine,
 )
-from curvebench.spec import DIAGNOSES, InputError, Optimizer
+from curvebench.spec import DIAGNOSES, LABELS, InputError, Optimizer
 
 RECIPES = Path(__file__).parents[2] / "data_recipes"
 QUICK = (RECIPES / "quick.toml").read_text(encoding="utf-8")
@@ -140,6 +140,22 @@ CASES = {
         ("points_per_decade = 2\ncoarse_every = 2\nmax_extensions = 2", "coarse_every = 24\nmax_extensions = 24"),
         r"sweep: for settings\[0\] it may reach \d+ grid points",
     ),
+    "moments at one point": (
+        ("[0.25, 0.5]", "[0.25, 0.5, 0.51]"),
+        r"remedies\.resume_at: for settings\[0\] with n_train = 40: of 40 updates, 0\.5 and 0\.51 branch .* same 21",
+    ),
+    "moment amid the outcome": (
+        ("[0.25, 0.5]", "[0.25, 0.95]"),
+        r"remedies\.resume_at: for settings\[0\] with n_train = 40: of 40 updates, 0\.95 branches .* from 37 on",
+    ),
+    "too short for the moments": (
+        ("epochs = 8", "epochs = 1"),
+        r"of 5 updates, 0\.5 branches off after 2, .* from 2 on",
+    ),
+    "nothing kept": (
+        ("lr_too_low = 0.5\n", "".join(f"{label} = 0.0\n" for label in LABELS)),
+        r"keep: the share of every label is 0, so that no run would be left",
+    ),
     "rates beyond single precision": (("lowest_rate = 0.003", "lowest_rate = 1e-39"), r"sweep: .* may leave the rates"),
 }
 
@@ -160,6 +176,30 @@ def test_names_that_could_be_paths_are_refused_everywhere(place, name):
     key = place.split(" ")[0]
     faults = faults_of(tiny_text((place, f"{key} = {json.dumps(name)}")))
     assert [fault for fault in faults if re.search(rf"(^|\.){key}: String should match pattern", fault)], faults
+
+
+def test_moments_that_a_recipe_leaves_out_are_checked_too():
+    text = tiny_text(("resume_at = [0.25, 0.5]\n", ""), ("epochs = 8", "epochs = 2"))
+    (fault,) = faults_of(text)
+    assert fault.startswith(
+        "remedies.resume_at: for settings[0] with n_train = 40: of 10 updates, 0.9 branches off after"
+    )
+
+
+def test_every_size_of_problem_and_every_setting_needs_moments_apart():
+    """The second set alone is too small, for the second setting alone."""
+    setting = TINY[TINY.index("[[settings]]") : TINY.index("[[schedules]]")]
+    other = setting.replace("momentum-8", "momentum-20").replace("batch_size = 8", "batch_size = 20")
+    first, second, *rest = TINY.split("n_train = 40")
+    text = "n_train = 40".join([first + "n_train = 200" + second, *rest]).replace("n_train = 40", "n_train = 20", 1)
+    text = text.replace("[[schedules]]", other + "[[schedules]]", 1).replace("[0.25, 0.5]", "[0.25, 0.6]")
+    (fault,) = faults_of(text)
+    assert fault.startswith("remedies.resume_at: for settings[1] with n_train = 20: of 8 updates, 0.6 branches")
+
+
+def test_a_recipe_that_keeps_one_label_keeps_something():
+    zeros = "".join(f"{label} = 0.0\n" for label in LABELS if label != "other")
+    assert sum(parse_recipe(tiny_text(("lr_too_low = 0.5\n", zeros))).recipe.keep.values()) == 0
 
 
 def test_a_phenomenon_stands_for_one_entry_only():
@@ -280,6 +320,7 @@ NOT_IN_SCHEMA = {
     *("nan", "inf", "number beyond floats", "twice defined", "dangling", "twice named", "twice the same number"),
     *("too many wanted", "overlap", "family leak", "optimizer leak", "empty range", "integer rates upside down"),
     *("no classes", "endless sweep", "rates beyond single precision", "date for a number"),
+    *("moments at one point", "moment amid the outcome", "too short for the moments", "nothing kept"),
     # a float without a fraction is an integer to JSON Schema
     "float for an integer",
     # the validator of the tests cannot print it either

@@ -60,7 +60,7 @@ def test_only_labels_change(data):
 
 
 def test_the_more_a_gain_must_be_the_healthier_the_runs(data):
-    n_healthy = [int((relabel(data, material_gain=g).labels == "healthy").sum()) for g in (0.02, 0.1, 0.4, 0.9, 1.0)]
+    n_healthy = [int((relabel(data, material_gain=g).labels == "healthy").sum()) for g in (0.02, 0.1, 0.4, 0.9, 0.999)]
     assert n_healthy == sorted(n_healthy)
     assert n_healthy[0] < n_healthy[-1]
     strict, loose = relabel(data, material_gain=0.4), relabel(data, material_gain=0.1)
@@ -95,20 +95,37 @@ def test_an_unknown_threshold_lists_the_known(data):
     ("name", "value"),
     [
         ("material_gain", -0.1),
+        ("material_gain", 0.0),
+        ("material_gain", 1.0),
         ("material_gain", 1.1),
         ("material_gain", float("nan")),
         ("confidence", 0.85),
         ("confidence", float("nan")),
         ("tie", -1e-9),
+        ("tie", 1.0),
         ("tie", float("inf")),
+        ("accept_share", 0.0),
         ("accept_share", 1.01),
         ("largest_ratio", 0.5),
+        ("largest_ratio", 1.0),
         ("largest_ratio", 1e7),
     ],
 )
-def test_a_value_that_is_not_allowed_is_refused_in_a_sentence(data, name, value):
-    with pytest.raises(UsageError, match=r"was given; (it must lie in|allowed are)"):
+def test_a_value_that_is_not_allowed_is_refused_in_the_words_of_a_recipe(data, name, value):
+    with pytest.raises(UsageError, match=rf"^No recipe may have .*: {name}: .* \(given: .*\)\.$") as caught:
         relabel(data, **{name: value})
+    with pytest.raises(InputError) as fault:
+        tiny_file(("[keep]", f"[labels]\n{name} = {value}\n[keep]"))
+    assert str(fault.value).splitlines()[-1].strip() == "labels." + str(caught.value).partition(": ")[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("material_gain", 1e-9), ("tie", 0.0), ("accept_share", 1.0), ("largest_ratio", 1e6), ("confidence", 0.975)],
+)
+def test_what_a_recipe_may_say_may_be_asked_for(data, name, value):
+    tiny_file(("[keep]", f"[labels]\n{name} = {value}\n[keep]"))
+    assert relabel(data, **{name: value}).meta.thresholds[name] == value
 
 
 def test_labels_need_more_than_one_seed(data):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curvebench.generation.intervene import outcome_steps, record_steps
+from curvebench.generation.moments import outcome_steps, record_steps
 from curvebench.generation.networks import initial_parameters, initial_state
 from curvebench.generation.schedules import schedule_shape
 from curvebench.spec import Network, Optimizer, Output, TrainingJob
