@@ -304,6 +304,42 @@ def plot(
         _show_facts({"picture": output, "runs": ", ".join(runs)})
 
 
+@app.command()
+def phenomena(
+    file: DataFile,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="PICTURE", help="Draw them: PNG, SVG or PDF.", show_default=False),
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Count what the runs of a data set show, from explosions to plateaus that look alike, and draw examples.
+
+    Example: [bold]curvebench phenomena quick.h5 -o phenomena.png[/bold]
+    """
+    from curvebench.data.phenomena import PHENOMENA, count_phenomena
+    from curvebench.data.store import load
+    from curvebench.plots import check_picture, save_phenomena
+
+    if output is not None:
+        check_picture(output, overwrite=force)
+    dataset = load(file)
+    counts = count_phenomena(dataset)
+    if output is not None:
+        save_phenomena(dataset, output, overwrite=force)
+    if as_json:
+        show_json({"file": str(file), "phenomena": counts})
+        return
+    columns = [Column("phenomenon"), Column("what it teaches", dispensable=1)]
+    columns += [Column(split, is_number=True) for split in SPLITS]
+    rows = [
+        [name, PHENOMENA[name].teaches, *(f"{sum(by_split[split].values()):,}" for split in SPLITS)]
+        for name, by_split in counts.items()
+    ]
+    show_table(columns, rows)
+
+
 # ------------------------------------------------------------------------------------------- evaluate
 
 REFERENCES = ("constant", "constant-best", "chance", "oracle")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,15 @@ import numpy as np
 
 from curvebench.data.counterfactuals import best_remedy, curve_after
 from curvebench.data.dataset import Dataset
+from curvebench.data.phenomena import PHENOMENA, Phenomenon
 from curvebench.data.store import check_target, publish
 from curvebench.spec import DIAGNOSES, Action, Diagnosis, Float, InputError, UsageError
 
 EXAMPLES = 3
 """Runs in each panel of the gallery."""
+
+PANELS_IN_A_ROW = 5
+"""Of the picture of phenomena."""
 
 CANDIDATES = 100
 """So many typical runs are looked at for each panel, and as many of those that diverged."""
@@ -63,20 +67,28 @@ def save_plot(dataset: Dataset, run: str | None, path: str | Path, *, overwrite:
         UsageError: there is no such run, the file's ending is unknown, or it cannot be written.
         InputError: the data set has no run to draw.
     """
-    import matplotlib as mpl
-
     path = Path(path)
     check_picture(path, overwrite=overwrite)
     if len(dataset) == 0:
         raise InputError("The data set has no runs, so there is nothing to draw.")
     examples = choose_gallery(dataset) if run is None else {"": [find_run(dataset, run)]}
     rows = [row for chosen in examples.values() for row in chosen]
+    _publish(
+        lambda: draw_gallery(dataset, examples) if run is None else draw_run(dataset, rows[0]),
+        path,
+        overwrite=overwrite,
+    )
+    return [str(name) for name in dataset["run"][rows]]
+
+
+def _publish(draw: Callable[[], Any], path: Path, *, overwrite: bool) -> None:
+    """Draw in our style and write the figure under its name once it is whole."""
+    import matplotlib as mpl
+
     image, ending = io.BytesIO(), path.suffix.lower()
     with mpl.rc_context(_STYLE):
-        figure = draw_gallery(dataset, examples) if run is None else draw_run(dataset, rows[0])
-        figure.savefig(image, format=ending[1:], dpi=130, metadata=_WITHOUT_DATE[ending])
+        draw().savefig(image, format=ending[1:], dpi=130, metadata=_WITHOUT_DATE[ending])
     publish(image.getvalue(), path, overwrite=overwrite)
-    return [str(name) for name in dataset["run"][rows]]
 
 
 def check_picture(path: str | Path, *, overwrite: bool = False) -> None:
@@ -283,6 +295,71 @@ def _limit_losses(axes: Any, cap: float, drawn: Sequence[Float]) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.2 else (1.0,), numticks=12))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+# ----------------------------------------------------------------------------------------- phenomena
+
+
+def save_phenomena(dataset: Dataset, path: str | Path, *, overwrite: bool = False) -> None:
+    """Draw a panel for each phenomenon into a PNG, SVG or PDF file that appears whole or not at all.
+
+    Raises:
+        UsageError: the file's ending is unknown, or it cannot be written.
+    """
+    check_picture(path, overwrite=overwrite)
+    _publish(lambda: draw_phenomena(dataset), Path(path), overwrite=overwrite)
+
+
+def draw_phenomena(dataset: Dataset) -> Any:
+    """A panel for each phenomenon with up to `EXAMPLES` typical runs of different problems; a matplotlib figure.
+
+    Losses are divided by the loss of the best constant prediction. A dotted line marks the floor of the output's range
+    where there is one, a cross where a run died.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    n_rows = -(-len(PHENOMENA) // PANELS_IN_A_ROW)
+    figure = Figure(figsize=(15, 2.4 * n_rows), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.04))
+    panels = figure.subplots(n_rows, PANELS_IN_A_ROW).flat
+    for name, phenomenon in PHENOMENA.items():
+        _draw_phenomenon(next(panels), dataset, name, phenomenon)
+    for unused in panels:
+        unused.set_axis_off()
+    figure.supxlabel("share of training", fontsize=9)
+    figure.supylabel("training loss / loss of the best constant prediction", fontsize=9)
+    return figure
+
+
+def _draw_phenomenon(axes: Any, dataset: Dataset, name: str, phenomenon: Phenomenon) -> None:
+    shown = phenomenon.is_shown(dataset)
+    axes.set_title(name, fontsize=9, loc="left", weight="bold", y=1.1)
+    axes.text(0.0, 1.04, phenomenon.teaches, transform=axes.transAxes, fontsize=7, color="0.3").set_in_layout(False)
+    axes.set(yscale="log", xlim=(-0.02, 1.04))
+    axes.axhline(1.0, color="0.8", linewidth=0.8, zorder=0)
+    drawn = []
+    rows = _of_different_problems(dataset, _typical(dataset, np.flatnonzero(shown)))
+    for row, colour in zip(rows, _COLOURS, strict=False):
+        cap = float(dataset["loss_cap"][row])
+        with np.errstate(over="ignore"):
+            drawn.append(dataset["train_loss"][row].astype(np.float64) / cap)
+        progress = dataset["step"][row] / max(1, int(dataset["step"][row, -1]))
+        _draw_curve(axes, progress, drawn[-1], colour, "-", linewidth=0.9)
+        floor = float(dataset["output_floor"][row]) / cap
+        if floor > 0.0:
+            axes.axhline(floor, color=colour, linewidth=0.8, linestyle=":", zorder=0)
+            drawn.append(np.array([floor]))
+    _limit_losses(axes, 1.0, drawn)
+    axes.tick_params(labelsize=6.5)
+    if not drawn:
+        axes.text(0.5, 0.5, "no such run in this data set", ha="center", transform=axes.transAxes, color="0.5")
+
+
+def _of_different_problems(dataset: Dataset, rows: Sequence[int]) -> list[int]:
+    """The first few rows, one of each problem family before a second of any."""
+    families = [str(dataset["problem_family"][row]) for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: (families[:i].count(families[i]), i))
+    return [rows[i] for i in order[:EXAMPLES]]
 
 
 # ------------------------------------------------------------------------------------------- one run

@@ -33,7 +33,6 @@ from curvebench.spec import (
     Trajectories,
 )
 
-
 PRETRAINING = ScheduleSpec(name="pretraining", shape="cosine", decay=30.0)
 """Schedule of the training that goes before fine-tuning, as long as the fine-tuning itself."""
 
@@ -435,7 +434,8 @@ class _GroupTrainer:
         remedied = [self._remedied(pair) for pair in pairs]
 
         def curves(name: str) -> Float:
-            return np.concatenate([getattr(block.trajectories, name) for block in blocks]).astype(np.float32)
+            with np.errstate(over="ignore"):  # what single precision does not hold is infinite
+                return np.concatenate([getattr(block.trajectories, name) for block in blocks]).astype(np.float32)
 
         def own(name: str) -> Float:
             columns = [self.cells[cell].objective for cell, _ in pairs]

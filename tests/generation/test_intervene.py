@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from oracles.tiny_recipe import tiny_file, tiny_outcomes
 
-from curvebench.generation.intervene import GroupOutcomes, mean_share, run_group
+from curvebench.generation.engine import make_engine
+from curvebench.generation.intervene import TURN, GroupOutcomes, _GroupTrainer, mean_share, run_group
 from curvebench.generation.networks import initial_parameters, initial_state
 from curvebench.generation.plan import make_plan, remedies_of_recipe
-from curvebench.generation.problems import make_problem
+from curvebench.generation.problems import make_problem, turned
 from curvebench.generation.random_streams import stream
 from curvebench.generation.schedules import schedule_shape
 from curvebench.generation.sweep import extensions, is_complete, refinements
@@ -408,3 +409,76 @@ def test_a_mean_share_is_capped_and_counts_what_is_not_finite_as_the_cap():
     assert mean_share(np.array([1.0, 3.0]), 2.0) == 0.75
     assert mean_share(np.array([np.inf, 0.0]), 2.0) == 0.5
     assert mean_share(np.array([np.nan, 1.0]), 2.0) == 0.75
+
+
+# ---------------------------------------------------------------------------------- fine-tuning, bad batches
+
+TUNED = (('phenomenon = "all"', 'phenomenon = "all"\nfine_tuning = true'),)
+
+
+@groups
+def test_fine_tuning_starts_where_training_on_the_turned_problem_ended(group):
+    """By hand: train at every coarse rate on the source, keep the networks of the rate with the least mean loss."""
+    o = tiny_outcomes(group, *TUNED)
+    recipe = tiny_file(*TUNED).recipe
+    draw = stream(recipe.master_seed, "turned", o.group.index)
+    source = turned(o.problem, float(draw.uniform((), *TURN)), draw)
+    assert o.source.name == f"{o.problem.name} turned"
+    np.testing.assert_array_equal(o.source.train_inputs, source.train_inputs)
+    trainer = _GroupTrainer(recipe, replace(o.group, fine_tuning=False), make_engine("torch"))
+    shape = schedule_shape("cosine", o.n_steps, decay=30.0)
+    ends, losses = [], []
+    for k in o.group.grid.coarse:
+        rates = np.tile((shape * o.group.grid.rate(k)).astype(np.float32), (N_SEEDS, 1))
+        start = initial_state(trainer.initial, trainer.optimizer.n_slots)
+        job = trainer._job(o.cells[0].output, np.arange(N_SEEDS), rates, start, checkpoint_steps=(o.n_steps,))
+        data = {name: getattr(source, name) for name in ("train_inputs", "train_targets", "val_inputs", "val_targets")}
+        result = make_engine("torch").train(replace(job, **data))
+        ends.append(result.checkpoints[o.n_steps].parameters)
+        losses.append(mean_share(result.outcome[:, o.cells[0].objective], o.caps[0]))
+    best = ends[int(np.argmin(losses))]
+    tuned = _GroupTrainer(recipe, o.group, make_engine("torch"))
+    np.testing.assert_allclose(tuned.initial, best, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(tuned.initial, trainer.initial)
+    np.testing.assert_array_equal(tuned.batches, trainer.batches)
+
+
+@groups
+def test_what_was_forgotten_grows_with_the_rate(group):
+    o = tiny_outcomes(group, *TUNED, ("lowest_rate = 0.003", "lowest_rate = 0.00001"))
+    before, after = o.source_loss
+    fits = np.isin(o.cell, [i for i, cell in enumerate(o.cells) if cell.output == o.cells[0].output])
+    for seed in range(N_SEEDS):
+        assert len(set(before[fits & (o.seed == seed)])) == 1, "all runs of a seed start from the same network"
+    assert np.all(before[fits] < o.caps[0]), "something had been learned"
+    lowest = fits & (o.rate_index == o.rate_index.min())
+    highest = fits & (o.rate_index == o.rate_index.max())
+    np.testing.assert_allclose(after[lowest], before[lowest], rtol=0.2)
+    assert np.median(after[highest] / before[highest]) > 2.0
+
+
+def test_networks_that_begin_afresh_have_no_source():
+    o = tiny_outcomes(CLASSES)
+    assert o.source is None
+    assert np.isnan(o.source_loss).all()
+
+
+def test_resuming_a_fine_tuned_run_with_factor_one_reproduces_it():
+    o = tiny_outcomes(CLASSES, *TUNED)
+    for remedy in RESUMES:
+        if remedy.factor == 1.0:
+            np.testing.assert_array_equal(o.remedy_final_loss[:, column(remedy)], o.final_loss)
+
+
+def test_a_bad_batch_holds_one_example_and_leaves_the_others_alone():
+    changes = (("lowest_rate = 0.003", "lowest_rate = 0.003\nbad_batches = 3"),)
+    bad, plain = (
+        _GroupTrainer(recipe, make_plan(recipe)[0], make_engine("torch"))
+        for recipe in (tiny_file(*changes).recipe, TINY)
+    )
+    for seed in range(N_SEEDS):
+        is_one = (bad.batches[seed] == bad.batches[seed][:, :1]).all(axis=1)
+        assert 1 <= is_one.sum() <= 3, "two may fall on one step"
+        assert not is_one[bad.n_steps :].any()
+        np.testing.assert_array_equal(bad.batches[seed][~is_one], plain.batches[seed][~is_one])
+    assert not np.array_equal(bad.batches[0], bad.batches[1])
