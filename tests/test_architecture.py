@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -167,8 +168,7 @@ def test_what_a_registry_names_exists(target):
 def test_names_are_words_that_are_typed_easily(registry):
     assert registry
     for name in registry:
-        assert name.replace("-", "").replace("_", "").isalnum()
-        assert name == name.lower()
+        assert re.fullmatch(r"([a-z0-9]+/)?[a-z0-9]+([-_][a-z0-9]+)*", name)
 
 
 def test_recipes_are_called_like_their_files():
