@@ -105,8 +105,9 @@ def _share(is_so: NDArray[np.bool_]) -> Float:
 def _step_correlation(logs: Float) -> Float:
     """Of each step with the next: -0.5 for pure noise, 1 for a smooth fall."""
     steps = _steps(logs)
-    both: Float = (steps[:, 1:] * steps[:, :-1]).sum(axis=1)
-    return both / np.maximum((steps**2).sum(axis=1), LEAST_NOISE**2)
+    products = (steps[:, 1:] * steps[:, :-1]).sum(axis=1)
+    correlation: Float = products / np.maximum((steps**2).sum(axis=1), LEAST_NOISE**2)
+    return correlation
 
 
 # ---------------------------------------------------------------------------------------------- features

@@ -22,7 +22,7 @@ class OneLiner:
     def __init__(self, feature: str) -> None:
         self.feature = FEATURES[feature]
         self.edges: Float = np.empty(0)
-        self.lookup: Float = np.eye(len(DIAGNOSES))[[DIAGNOSES.index("healthy")]]
+        self.lookup: NDArray[np.float64] = np.eye(len(DIAGNOSES))[[DIAGNOSES.index("healthy")]]
 
     def fit(self, X: Float, y: NDArray[np.str_]) -> OneLiner:
         """Place the bins at quantiles of the feature and fill the lookup.
@@ -36,7 +36,7 @@ class OneLiner:
         edges = np.unique(np.quantile(values, np.arange(1, N_BINS) / N_BINS, method="higher"))
         self.edges = edges[edges > values.min()]
         counts = np.zeros((len(self.edges) + 1, len(DIAGNOSES)))
-        np.add.at(counts, (self.bins(X), [DIAGNOSES.index(label) for label in y]), 1)
+        np.add.at(counts, (self.bins(X), np.array([DIAGNOSES.index(label) for label in y])), 1)
         shares = counts / np.maximum(counts.sum(axis=0), 1)
         self.lookup = shares / shares.sum(axis=1, keepdims=True)
         return self
@@ -47,8 +47,7 @@ class OneLiner:
 
     def predict_proba(self, X: Float) -> NDArray[np.float64]:
         """Shares of the diagnoses in each curve's bin, (n_curves, 6)."""
-        probabilities: NDArray[np.float64] = self.lookup[self.bins(X)]
-        return probabilities
+        return self.lookup[self.bins(X)]
 
     def _values(self, X: Float) -> Float:
         return self.feature.of(log_curves(np.asarray(X)[:, 0]))

@@ -19,7 +19,6 @@ from curvebench.generation.engine import ENGINES
 from curvebench.generation.portable_math import log10
 from curvebench.generation.problems import FAMILIES
 from curvebench.generation.schedules import SHAPES
-from curvebench.generation.t_quantiles import CONFIDENCES, MAX_SEEDS
 from curvebench.spec import (
     HIDDEN_ACTIVATIONS,
     LABELS,
@@ -32,6 +31,7 @@ from curvebench.spec import (
     InputError,
     Optimizer,
 )
+from curvebench.t_quantiles import CONFIDENCES, MAX_SEEDS
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="Lower-case name, no path.")]
 Names = Annotated[list[Name], Field(min_length=1, max_length=64)]

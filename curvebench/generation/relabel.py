@@ -9,10 +9,10 @@ import numpy as np
 from curvebench.data.dataset import Dataset
 from curvebench.generation.generate import with_fixed_actions
 from curvebench.generation.label import Thresholds
-from curvebench.generation.t_quantiles import CONFIDENCES
 from curvebench.generation.table import is_useless, label_runs
 from curvebench.remedies import gain
 from curvebench.spec import InputError, UsageError
+from curvebench.t_quantiles import CONFIDENCES
 
 
 def relabel(dataset: Dataset, **thresholds: float) -> Dataset:
