@@ -153,7 +153,7 @@ def _answer_sheet(dataset: Dataset, split: str) -> _AnswerSheet:
         gains=gains,
         oracle=oracle_actions(
             gains,
-            _cell_rate(dataset["cell"][rows], dataset["base_lr"][rows]),
+            dataset.cell_rate[rows],
             dataset["seed"][rows],
             dataset.meta.remedies,
             dataset.meta.cost_weight,
@@ -172,13 +172,6 @@ def _scored_rows(dataset: Dataset, split: str) -> Int:
             f"The split {split!r} of this data set has no runs that are scored; choose another split or data set."
         )
     return rows
-
-
-def _cell_rate(cell: NDArray[np.str_], base_lr: Float) -> Int:
-    """(n,) int, equal for the runs of one cell and rate."""
-    _, cell_number = np.unique(cell, return_inverse=True)
-    rates, rate_number = np.unique(base_lr, return_inverse=True)
-    return np.asarray(cell_number * len(rates) + rate_number, dtype=np.intp)
 
 
 def _checked_track(candidate: Diagnoser, track: str | None) -> str:
