@@ -220,6 +220,12 @@ def shipped_recipes() -> dict[str, Path]:
     return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
+def is_shipped(recipe_file: RecipeFile) -> bool:
+    """Whether a recipe is one that comes with the package, to the letter."""
+    path = shipped_recipes().get(recipe_file.recipe.name)
+    return path is not None and path.read_bytes().decode("utf-8-sig") == recipe_file.text
+
+
 def load_recipe(name_or_path: str | Path) -> RecipeFile:
     """Read a shipped recipe by its name, or any recipe by its path.
 

@@ -112,12 +112,10 @@ def _place(plan: Sequence[Group], trial: Trial, n_remedies: int) -> tuple[Group,
 
 
 def _work(recipe: Recipe, group: Group, wanted: Wanted) -> float:
-    """What training takes, in multiplications up to a factor; restarts that (cell, rate)s share count for each."""
+    """Examples that training takes; restarts that several (cell, rate)s share count for each."""
     cost = extra_training(remedies_of_recipe(recipe))
     n_trainings = sum(1.0 + float(cost[list(remedies)].sum()) for remedies in wanted.values())
-    n_updates = group.setting.epochs * max(1, group.n_train // group.setting.batch_size)
-    n_parameters = group.network.width * (group.network.depth * (group.network.width + 1) + 64)
-    return recipe.sweep.seeds * n_trainings * n_updates * group.setting.batch_size * n_parameters
+    return recipe.sweep.seeds * n_trainings * group.setting.epochs * group.n_train
 
 
 def _train_group(recipe_text: str, device: str, first_seed: int, item: tuple[int, Wanted]) -> dict[Pair, Float]:
