@@ -99,11 +99,13 @@ def replicate(
 def _place(plan: Sequence[Group], trial: Trial, n_remedies: int) -> tuple[Group, Pair]:
     """The group, cell and rate index that a trial is about."""
     name = _CELL.fullmatch(trial.cell)
-    if name and int(name[1]) < len(plan) and trial.base_lr > 0 and max(trial.remedies, default=0) < n_remedies:
+    is_rate = math.isfinite(trial.base_lr) and trial.base_lr > 0
+    if name and is_rate and int(name[1]) < len(plan) and max(trial.remedies, default=0) < n_remedies:
         group = plan[int(name[1])]
         grid = group.grid
         index = round((math.log10(trial.base_lr) - grid.log10_lowest) * grid.points_per_decade)
-        if abs(grid.rate(index) / trial.base_lr - 1.0) < _SAME_RATE:
+        lowest, highest = grid.bounds
+        if lowest <= index <= highest and abs(grid.rate(index) / trial.base_lr - 1.0) < _SAME_RATE:
             return group, (int(name[2]), index)
     raise InputError(
         f"The recipe in the data set does not plan the cell {trial.cell!r} at the rate {trial.base_lr:.6g} with these "

@@ -36,19 +36,20 @@ N_DRAWS = 1000
 def separates(dataset: Dataset, against: Dataset) -> Measured:
     """Rank `RANKED` by value on the split `test` of two data sets and compare the rankings.
 
-    Kendall's tau counts the pairs of diagnosers that are ranked alike less those that are not, as a share of all. A
-    pair is within noise where, on either data set, the 95 % interval of the difference of the two values holds zero (a
-    bootstrap over problem instances, the same draws for both).
+    Kendall's tau counts the pairs of diagnosers that are ranked alike less those that are not, as a share of all that
+    are not tied (tau-b, Kendall 1945). A pair is within noise where, on either data set, the 95 % interval of the
+    difference of the two values holds zero (a bootstrap over problem instances, the same draws for both).
 
     Raises:
         InputError: a split train or test has no scored runs.
     """
     (value, is_clear), (other_value, other_clear) = _values(dataset), _values(against)
     pairs = np.array(list(combinations(range(len(RANKED)), 2)))
-    agrees = _order(value, pairs) * _order(other_value, pairs)
+    order, other_order = _order(value, pairs), _order(other_value, pairs)
+    agrees = order * other_order
     clear = is_clear & other_clear
     return Measured(
-        {"tau": float(agrees.mean())},
+        {"tau": float(agrees.sum() / np.sqrt(np.count_nonzero(order) * np.count_nonzero(other_order)))},
         {
             "pairs": len(pairs),
             "pairs_within_noise": int((~clear).sum()),

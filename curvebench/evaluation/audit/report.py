@@ -262,7 +262,7 @@ def _point(key: str, value: Any, depth: int) -> list[str]:
     if isinstance(value, Mapping):
         return [f"{indent}- {key}:", *(line for k, v in value.items() for line in _point(k, v, depth + 1))]
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [f"{indent}- {key}: {', '.join(_shown_detail(v) for v in value)}"]
+        return [f"{indent}- {key}: {', '.join(_shown_detail(v) for v in value) or 'none'}"]
     return [f"{indent}- {key}: {_shown_detail(value)}"]
 
 
