@@ -128,7 +128,7 @@ def generate(
     from curvebench.generation.generate import Limits
     from curvebench.generation.generate import generate as generate_data_set
     from curvebench.generation.plan import compute_cost, make_plan
-    from curvebench.generation.recipe import load_recipe
+    from curvebench.generation.recipe import is_shipped, load_recipe
 
     recipe_file = load_recipe(recipe)
     check_target(output, overwrite=force)
@@ -151,6 +151,20 @@ def generate(
         say(f"interrupted; the same command goes on from {output}.parts")
         raise typer.Exit(INTERRUPTED) from None
     _show_dataset(dataset, {"file": str(output)}, as_json=as_json)
+    if is_shipped(recipe_file) and not quiet:
+        _say_shortfalls(dataset, output)
+
+
+def _say_shortfalls(dataset: Dataset, path: Path) -> None:
+    """The cheap part of the audit of a data set that others may publish: a sentence, and never a failure."""
+    from curvebench.evaluation.audit import cheap_audit
+
+    shortfalls = cheap_audit(dataset).shortfalls
+    if shortfalls:
+        say(
+            f"note: this data set falls short of what a benchmark must be: {'; '.join(shortfalls)}. "
+            f"`curvebench audit {path}` measures all of it."
+        )
 
 
 def _cost_line(name: str, cost: Cost) -> str:
@@ -493,6 +507,93 @@ def _score_cell(score: float, interval: tuple[float, float], shape: tuple[int, i
         return "undefined".rjust(width)
     low, high = (f"{bound:z.{digits}f}" for bound in interval)
     return f"{score:z{width}.{digits}f} [{low}, {high}]"
+
+
+# ---------------------------------------------------------------------------------------------- audit
+
+
+@app.command()
+def audit(
+    file: DataFile,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="FILE",
+            help="A data set of the same recipe with another master seed: do both rank diagnosers alike?",
+            show_default=False,
+        ),
+    ] = None,
+    sample: Annotated[int, typer.Option(min=1, help="(cell, rate)s to train again with other seeds.")] = 200,
+    retrain: Annotated[bool, typer.Option(help="Train a sample again.")] = True,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Processes that train. Default: all cores.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="Device of the torch engine, for instance cuda.")] = "cpu",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write a report in Markdown too.", show_default=False),
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Measure whether labels are sound and the data set is fit to be a benchmark.
+
+    Every figure stands beside the threshold that it must meet; what they mean is in docs/audit.md. A sample of the data
+    set is trained again with other seeds; how long that takes is said first.
+
+    Exit code 1 if a figure that was measured does not meet its threshold.
+
+    Example: [bold]curvebench audit core.h5 --against core-8.h5 -o audit.md[/bold]
+    """
+    from curvebench.data.store import check_target, load, publish
+    from curvebench.evaluation.audit import audit as audit_data_set
+    from curvebench.evaluation.audit.replication import draw_sample
+    from curvebench.evaluation.audit.report import rows_of
+    from curvebench.generation.replicate import replicate
+
+    if output is not None:
+        check_target(output, overwrite=force)
+    dataset, other = load(file), None if against is None else load(against)
+    retrained = None
+    if retrain:
+        drawn = draw_sample(dataset, sample)
+        with progress_bar("training again", quiet=quiet) as report:
+            outcomes = replicate(
+                dataset.meta.recipe_text,
+                drawn.trials,
+                workers=workers,
+                device=device,
+                progress=report,
+                say=(lambda sentence: None) if quiet else say,
+            )
+        retrained = drawn, outcomes
+    with progress_bar("measuring", quiet=quiet) as report:
+        result = audit_data_set(dataset, retrained=retrained, against=other, progress=report)
+    if output is not None:
+        publish(result.to_markdown().encode(), output, overwrite=force)
+    if as_json:
+        show_json({"file": str(file), **result.to_json()})
+    else:
+        _show_facts({"file": file, "recipe": result.recipe, "content_sha256": result.dataset_sha256})
+        show("")
+        show_table(
+            [
+                Column("check"),
+                Column("measured", is_number=True),
+                Column("must be"),
+                Column("verdict"),
+                Column("figure"),
+            ],
+            [
+                [name, value, bound, verdict, what]
+                for check in result.checks
+                for name, what, value, bound, verdict in rows_of(check)
+            ],
+        )
+    if result.shortfalls:
+        raise CheckFailed(f"{len(result.shortfalls)} of the figures do not meet their thresholds")
 
 
 # -------------------------------------------------------------------------------------- what there is

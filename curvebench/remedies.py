@@ -159,6 +159,21 @@ def diagnosis_of(remedy: Remedy) -> str:
     return next((str(d) for d in DIAGNOSES if FAMILY_OF_DIAGNOSIS[Diagnosis(d)] == family), str(Diagnosis.HEALTHY))
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A (cell, rate) of a data set, and the remedies to be tried on it anew.
+
+    Attributes:
+        cell: name of the cell.
+        base_lr: the rate, as stored.
+        remedies: indices into the data set's remedies; none (index 0) is always tried.
+    """
+
+    cell: str
+    base_lr: float
+    remedies: tuple[int, ...]
+
+
 # ------------------------------------------------------------------------- from prescription to tried remedy
 
 

@@ -475,6 +475,13 @@ class Dataset:
         """(n_runs,) whether the label is one of the six diagnoses."""
         return np.isin(self.labels, DIAGNOSES)
 
+    @property
+    def cell_rate(self) -> NDArray[np.intp]:
+        """(n_runs,) a number that is the same for the runs of one cell and rate, and for them only."""
+        _, cell = np.unique(self.columns["cell"], return_inverse=True)
+        rates, rate = np.unique(self.columns["base_lr"], return_inverse=True)
+        return np.asarray(cell * len(rates) + rate, dtype=np.intp)
+
     def select(self, rows: ArrayLike) -> Dataset:
         """The data set of some rows.
 

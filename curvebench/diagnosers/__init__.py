@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curvebench.diagnosers.features import FEATURES
 from curvebench.spec import DIAGNOSES, Diagnoser, Float, UsageError
 
 
@@ -22,11 +23,13 @@ class Entry:
     Attributes:
         target: "package.module:attribute" of a class; imported only when the diagnoser is made.
         description: one line.
+        arguments: what the class is made with.
         is_reference: whether its constructor is told answers by the evaluator; it can't be made without.
     """
 
     target: str
     description: str
+    arguments: tuple[str, ...] = ()
     is_reference: bool = False
 
 
@@ -42,6 +45,13 @@ DIAGNOSERS: Mapping[str, Entry] = {
     "oracle": Entry(
         "curvebench.diagnosers.trivial:Oracle", "knows the labels, and what helped the other seeds", is_reference=True
     ),
+    "forest": Entry(
+        "curvebench.diagnosers.learned:Forest", "a random forest on 30 simple features of the curves, fitted on train"
+    ),
+    **{
+        f"zoo/{name}": Entry("curvebench.diagnosers.oneliners:OneLiner", f"one feature: {feature.meaning}", (name,))
+        for name, feature in FEATURES.items()
+    },
 }
 """Name -> diagnoser, in the order in which they are listed."""
 
@@ -62,7 +72,7 @@ def make_diagnoser(name: str) -> Diagnoser:
     entry = find_entry(name)
     if entry.is_reference:
         raise UsageError(f"{name!r} is told answers by the evaluator: name it to `evaluate`, it can't be made alone.")
-    made: Diagnoser = _load(entry.target)()
+    made: Diagnoser = _load(entry.target)(*entry.arguments)
     return made
 
 

@@ -110,6 +110,34 @@ def evaluate(
     return _scored(result, sheet, answers, dataset, n_bootstrap)
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What a diagnoser's answers about the scored runs of a split brought.
+
+    Attributes:
+        judged: the n runs.
+        rows: (n,) int, their rows in the data set.
+        instance: (n,) int, number of the problem instance of each.
+        family: (n_instances,) text, problem family of each instance.
+    """
+
+    judged: Judged
+    rows: Int
+    instance: Int
+    family: NDArray[np.str_]
+
+
+def judge(dataset: Dataset, diagnoser: object, *, split: str = "test", track: str | None = None) -> Judgement:
+    """What `evaluate` computes its scores from; arguments and errors as there, but what the diagnoser raises passes."""
+    sheet = _answer_sheet(dataset, split)
+    candidate = _candidate(dataset, sheet, diagnoser)
+    track = checked_track(candidate, track)
+    training = _training_set(dataset, track) if _has(candidate, "fit") else None
+    answers = _ask(candidate, _shown(dataset, track, sheet.rows), training)
+    judged = _judged(sheet, answers, _treatment(sheet, answers, dataset), dataset)
+    return Judgement(judged, sheet.rows, sheet.instance, sheet.family)
+
+
 def _has(candidate: object, method: str) -> bool:
     return callable(getattr(candidate, method, None))
 
@@ -156,7 +184,7 @@ def _answer_sheet(dataset: Dataset, split: str) -> _AnswerSheet:
         gains=gains,
         oracle=oracle_actions(
             gains,
-            _cell_rate(dataset["cell"][rows], dataset["base_lr"][rows]),
+            dataset.cell_rate[rows],
             dataset["seed"][rows],
             dataset.meta.remedies,
             dataset.meta.cost_weight,
@@ -175,13 +203,6 @@ def _scored_rows(dataset: Dataset, split: str) -> Int:
             f"The split {split!r} of this data set has no runs that are scored; choose another split or data set."
         )
     return rows
-
-
-def _cell_rate(cell: NDArray[np.str_], base_lr: Float) -> Int:
-    """(n,) int, equal for the runs of one cell and rate."""
-    _, cell_number = np.unique(cell, return_inverse=True)
-    rates, rate_number = np.unique(base_lr, return_inverse=True)
-    return np.asarray(cell_number * len(rates) + rate_number, dtype=np.intp)
 
 
 def checked_track(candidate: Diagnoser, track: str | None) -> str:
@@ -356,14 +377,7 @@ def _checked_prescriptions(said: object, n_curves: int) -> list[Remedy]:
 
 def _scored(result: Result, sheet: _AnswerSheet, answers: _Answers, dataset: Dataset, n_bootstrap: int) -> Result:
     treatment = _treatment(sheet, answers, dataset)
-    judged = Judged(
-        label=sheet.label,
-        accepted=sheet.accepted,
-        prediction=answers.prediction,
-        probabilities=answers.probabilities,
-        net_gain=treatment.net_gain,
-        oracle_net_gain=_oracle_net_gain(sheet, dataset),
-    )
+    judged = _judged(sheet, answers, treatment, dataset)
     sums = sums_by_instance(judged, sheet.instance, len(sheet.family))
     weights = draw_weights(strata(sheet.family), n_bootstrap)
     return replace(
@@ -378,6 +392,17 @@ def _scored(result: Result, sheet: _AnswerSheet, answers: _Answers, dataset: Dat
         intervals=intervals(sums, weights, scores_from_sums),
         confusion=tuple(tuple(row) for row in confusion(judged).tolist()),
         microseconds_per_curve=answers.microseconds_per_curve,
+    )
+
+
+def _judged(sheet: _AnswerSheet, answers: _Answers, treatment: Treatment, dataset: Dataset) -> Judged:
+    return Judged(
+        label=sheet.label,
+        accepted=sheet.accepted,
+        prediction=answers.prediction,
+        probabilities=answers.probabilities,
+        net_gain=treatment.net_gain,
+        oracle_net_gain=_oracle_net_gain(sheet, dataset),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -99,6 +99,10 @@ class GroupOutcomes:
     source_loss: Float
 
 
+Pair = tuple[int, int]
+"""Cell index and rate index."""
+
+
 def run_group(recipe: Recipe, group: Group, engine: Engine) -> GroupOutcomes:
     """Train a group's sweep and all its remedies; a pure function of recipe, group and engine.
 
@@ -114,8 +118,46 @@ def run_group(recipe: Recipe, group: Group, engine: Engine) -> GroupOutcomes:
     return trainer.outcomes()
 
 
-Pair = tuple[int, int]
-"""Cell index and rate index."""
+def run_remedies(
+    recipe: Recipe, group: Group, wanted: Mapping[Pair, Collection[int]], engine: Engine, first_seed: int = 0
+) -> dict[Pair, Float]:
+    """Train some runs of a group and some of their remedies, with any paired seeds.
+
+    Args:
+        recipe: that the group is of.
+        group: what the runs have in common.
+        wanted: cell and rate -> remedies to try, as indices into `remedies_of_recipe`.
+        engine: trains them.
+        first_seed: the first of the K seeds; the runs of the data set itself have those from 0.
+
+    Returns:
+        Cell and rate -> (K, n_remedies) float32 outcomes in the cell's own objective, as stored in
+        `remedy_final_loss`: none (index 0) and the wanted ones, all others NaN.
+
+    Raises:
+        InputError: the group has no such cell.
+    """
+    trainer = _GroupTrainer(recipe, group, engine, first_seed)
+    if (last := max((cell for cell, _ in wanted), default=0)) >= len(trainer.cells):
+        raise InputError(
+            f"Group {group.index} of the recipe has {len(trainer.cells)} cells; number {last} was asked for."
+        )
+    tried = {pair: sorted({0, *columns}) for pair, columns in wanted.items()}
+    twins = [trainer.twin(pair, column) for pair, columns in tried.items() for column in columns]
+    trainer.train(twin for twin in twins if twin is not None)
+    trainer.resume(
+        {
+            pair: [trainer.resume_of_column[c] for c in columns if c in trainer.resume_of_column]
+            for pair, columns in tried.items()
+        }
+    )
+    is_longer = [remedy.action is Action.TRAIN_LONGER for remedy in trainer.remedies]
+    trainer.train_longer(pair for pair, columns in tried.items() if any(is_longer[c] for c in columns))
+    outcomes = {}
+    for pair, columns in tried.items():
+        outcomes[pair] = np.full((trainer.n_seeds, len(trainer.remedies)), np.nan, np.float32)
+        outcomes[pair][:, columns] = trainer.remedied(pair)[0][:, columns]
+    return outcomes
 
 
 @dataclass
@@ -141,11 +183,13 @@ def _examples(problem: Problem) -> dict[str, Any]:
 class _GroupTrainer:
     """Keeps what has been trained of a group, by cell and rate."""
 
-    def __init__(self, recipe: Recipe, group: Group, engine: Engine):
+    def __init__(self, recipe: Recipe, group: Group, engine: Engine, first_seed: int = 0):
         self.recipe, self.group, self.engine = recipe, group, engine
         self.n_seeds = recipe.sweep.seeds
+        self.seed_numbers = range(first_seed, first_seed + self.n_seeds)
         self.remedies = remedies_of_recipe(recipe)
         self.resumes = [remedy for remedy in self.remedies if remedy.action == Action.RESUME]
+        self.resume_of_column = {self.remedies.index(remedy): i for i, remedy in enumerate(self.resumes)}
         restarts = [column for column, remedy in enumerate(self.remedies) if remedy.action == Action.RESTART]
         reach = len(restarts) // 2
         shifts = [*range(-reach, 0), *range(1, reach + 1)]
@@ -174,7 +218,7 @@ class _GroupTrainer:
             )
         self.record_steps = record_steps(self.n_steps, recipe.n_points)
         self.initial = np.stack(
-            [initial_parameters(self.network, recipe.master_seed, group.index, s) for s in range(self.n_seeds)]
+            [initial_parameters(self.network, recipe.master_seed, group.index, s) for s in self.seed_numbers]
         )
         self.batches = self._batches()
         self.source: Problem | None = None
@@ -195,15 +239,15 @@ class _GroupTrainer:
         n_train = len(self.problem.train_inputs)
         per_epoch = n_train // self.batch_size
         orders = []
-        for seed in range(self.n_seeds):
+        for seed in self.seed_numbers:
             draw = stream(self.recipe.master_seed, "batches", self.group.index, seed)
             for _ in range(2 * self.group.setting.epochs):
                 orders.append(draw.permutation(n_train)[: per_epoch * self.batch_size])
         batches = np.stack(orders).reshape(self.n_seeds, -1, self.batch_size).astype(np.int32)
-        for seed in range(self.n_seeds):
+        for place, seed in enumerate(self.seed_numbers):
             draw = stream(self.recipe.master_seed, "bad batches", self.group.index, seed)
             for step in draw.integers(self.n_steps, (self.group.setting.bad_batches,)):
-                batches[seed, step] = int(draw.integers(n_train))
+                batches[place, step] = int(draw.integers(n_train))
         return batches
 
     def _pretrain(self) -> None:
@@ -236,10 +280,10 @@ class _GroupTrainer:
     def sweep(self) -> None:
         """The coarse pass, extension of its ends, refinement; each follows from the outcomes so far."""
         cells, grid = range(len(self.cells)), self.group.grid
-        self._train([(cell, k) for cell in cells for k in grid.coarse])
+        self._train_with_twins([(cell, k) for cell in cells for k in grid.coarse])
         for _ in range(grid.max_extensions):
-            self._train([(cell, k) for cell in cells for k in extensions(self._shares(cell), grid)])
-        self._train([(cell, k) for cell in cells for k in refinements(self._shares(cell), grid)])
+            self._train_with_twins([(cell, k) for cell in cells for k in extensions(self._shares(cell), grid)])
+        self._train_with_twins([(cell, k) for cell in cells for k in refinements(self._shares(cell), grid)])
 
     def _shares(self, cell: int) -> dict[int, float]:
         """Rate index -> mean over seeds of the capped outcome as a share of the cap."""
@@ -249,11 +293,14 @@ class _GroupTrainer:
             if c == cell
         }
 
-    def _train(self, pairs: Iterable[Pair]) -> None:
-        """Train what is new of these, and the twins with the fitting output that `change_output` needs."""
+    def _train_with_twins(self, pairs: Iterable[Pair]) -> None:
+        """Train these, and the twins with the fitting output that `change_output` needs."""
         wanted = dict.fromkeys(pairs)
-        twins = [(self.fitting[self.cells[cell].schedule.name], k) for cell, k in wanted]
-        new = [pair for pair in dict.fromkeys([*wanted, *twins]) if pair not in self.blocks]
+        self.train([*wanted, *((self.fitting[self.cells[cell].schedule.name], k) for cell, k in wanted)])
+
+    def train(self, pairs: Iterable[Pair]) -> None:
+        """Train what is new of these with every seed."""
+        new = [pair for pair in dict.fromkeys(pairs) if pair not in self.blocks]
         for output, chosen in self._by_output(new):
             runs = [(pair, seed) for pair in chosen for seed in range(self.n_seeds)]
             seeds = np.array([seed for _, seed in runs])
@@ -343,12 +390,22 @@ class _GroupTrainer:
         """Number of updates at which a resumed remedy branches off."""
         return branch_step(remedy.at, self.n_steps, self.recipe.n_points)
 
-    def resume(self) -> None:
-        """Every `resume x f at t` of every run; a run that was dead by then stays as it was."""
+    def resume(self, wanted: Mapping[Pair, Collection[int]] | None = None) -> None:
+        """Every `resume x f at t` of every run, or those wanted; a run that was dead by then stays as it was.
+
+        Args:
+            wanted: cell and rate -> indices into `resumes`.
+        """
+        if wanted is None:
+            wanted = dict.fromkeys(self.blocks, range(len(self.resumes)))
         for at in sorted({self._branch_step(remedy) for remedy in self.resumes}):
-            columns = [i for i, remedy in enumerate(self.resumes) if self._branch_step(remedy) == at]
-            for output, pairs in self._by_output(self.blocks):
-                self._resume_at(at, columns, output, pairs)
+            alike: dict[tuple[int, ...], list[Pair]] = {}
+            for pair, columns in wanted.items():
+                here = tuple(i for i in columns if self._branch_step(self.resumes[i]) == at)
+                alike.setdefault(here, []).append(pair)
+            for columns, pairs in alike.items():
+                for output, chosen in self._by_output(pairs if columns else []):
+                    self._resume_at(at, list(columns), output, chosen)
             for block in self.blocks.values():
                 del block.checkpoints[at]
 
@@ -410,12 +467,12 @@ class _GroupTrainer:
         is_dead: Bool = np.any(~np.isfinite(self.blocks[pair].trajectories.train_loss[:, points]), axis=1)
         return is_dead
 
-    def train_longer(self) -> None:
-        """Train twice as long, the schedule stretched, for the seeds that the recipe asks it for."""
+    def train_longer(self, wanted: Iterable[Pair] | None = None) -> None:
+        """Train all, or those wanted, twice as long, the schedule stretched; as many seeds as the recipe says."""
         n_longer = min(self.recipe.remedies.train_longer_seeds, self.n_seeds)
         if n_longer == 0:
             return
-        for output, pairs in self._by_output(self.blocks):
+        for output, pairs in self._by_output(self.blocks if wanted is None else wanted):
             seeds = np.tile(np.arange(n_longer), len(pairs))
             rates = np.stack([self._rates(pair, 2 * self.n_steps) for pair in pairs for _ in range(n_longer)])
             start = initial_state(self.initial[seeds], self.optimizer.n_slots)
@@ -431,7 +488,7 @@ class _GroupTrainer:
         """Put everything into one table."""
         pairs = sorted(self.blocks)
         blocks = [self.blocks[pair] for pair in pairs]
-        remedied = [self._remedied(pair) for pair in pairs]
+        remedied = [self.remedied(pair) for pair in pairs]
 
         def curves(name: str) -> Float:
             with np.errstate(over="ignore"):  # what single precision does not hold is infinite
@@ -465,7 +522,7 @@ class _GroupTrainer:
             source_loss=np.concatenate([block.source_loss for block in blocks], axis=1),
         )
 
-    def _remedied(self, pair: Pair) -> tuple[Float, Float]:
+    def remedied(self, pair: Pair) -> tuple[Float, Float]:
         """Outcomes of all remedies in the cell's own objective, on training and validation set, (K, n_remedies)."""
         block = self.blocks[pair]
         own = self.cells[pair[0]].objective
@@ -478,27 +535,29 @@ class _GroupTrainer:
             for column, remedy in enumerate(self.remedies):
                 match remedy.action:
                     case Action.RESUME:
-                        table[:, column] = resumed[:, self.resumes.index(remedy), own]
+                        table[:, column] = resumed[:, self.resume_of_column[column], own]
                     case Action.TRAIN_LONGER:
                         table[:, column] = longer[:, own]
                     case _:
-                        twin = self._twin(pair, remedy, column)
+                        twin = self.twin(pair, column)
                         if twin in self.blocks:
                             table[:, column] = getattr(self.blocks[twin].trajectories, outcome)[:, own]
             tables.append(_finite_or_inf(table))
         return tables[0], tables[1]
 
-    def _twin(self, pair: Pair, remedy: Remedy, column: int) -> Pair | None:
-        """The cell and rate whose run is what `none`, `restart` or `change_output` leads to."""
+    def twin(self, pair: Pair, column: int) -> Pair | None:
+        """The cell and rate whose run is what a remedy leads to; None where it leads to no run of the sweep."""
         cell, k = pair
-        match remedy.action:
+        match self.remedies[column].action:
             case Action.NONE:
                 return pair
             case Action.RESTART:
                 return cell, k + self.shift_of_column[column]
-            case _:
+            case Action.CHANGE_OUTPUT:
                 twin = self.fitting[self.cells[cell].schedule.name]
                 return None if twin == cell else (twin, k)
+            case _:
+                return None
 
 
 def mean_share(outcomes: Float, cap: float) -> float:

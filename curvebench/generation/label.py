@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.generation.portable_math import log
-from curvebench.generation.t_quantiles import t_quantile
+from curvebench.materiality import FAMILIES, best_members, mean_and_half_width
 from curvebench.remedies import counts_for_labels, family_members
 from curvebench.spec import (
     DIAGNOSES,
@@ -28,7 +28,6 @@ from curvebench.spec import (
 )
 
 HEALTHY = DIAGNOSES.index(Diagnosis.HEALTHY)
-FAMILIES = tuple(name for name in DIAGNOSES if name != Diagnosis.HEALTHY)
 
 _PRICE = {Action.RESUME: 0, Action.RESTART: 1, Action.CHANGE_OUTPUT: 2}
 """Order of the families by what they cost a user; of two that help alike the cheaper names the label."""
@@ -79,15 +78,6 @@ class Labels:
     difficulty: NDArray[np.str_]
 
 
-@dataclass(frozen=True)
-class _Family:
-    """The test of one family: its best member's mean gain and the ends of its one-sided intervals, each (m,)."""
-
-    mean: Float
-    lower: Float
-    upper: Float
-
-
 def label_rates(
     gains: Float, remedies: Sequence[Remedy], thresholds: Thresholds, is_useless: Bool, is_complete: Bool
 ) -> Labels:
@@ -103,9 +93,9 @@ def label_rates(
     Returns:
         The labels, in the same order.
     """
-    means, spreads = _mean_and_half_width(gains, thresholds.confidence)
-    families = [_best_member(means, spreads, family_members(remedies, name)) for name in FAMILIES]
-    mean, lower, upper = (np.stack([getattr(f, name) for f in families], axis=1) for name in ("mean", "lower", "upper"))
+    means, spreads = mean_and_half_width(gains, thresholds.confidence)
+    best_of = best_members(means, spreads, remedies)
+    mean, lower, upper = best_of.mean, best_of.lower, best_of.upper
     material = lower >= thresholds.material_gain
     immaterial = ~(upper >= thresholds.material_gain)
     accepted = _accepted(mean, material, thresholds)
@@ -133,35 +123,6 @@ def label_rates(
         onset=_onset(diagnosis, means - spreads, remedies, thresholds.material_gain),
         difficulty=_difficulty(diagnosis, chosen_lower, upper, thresholds.material_gain),
     )
-
-
-def _mean_and_half_width(gains: Float, confidence: float) -> tuple[Float, Float]:
-    """Mean over the K seeds and half width of its one-sided t-interval, (m, n_remedies); NaN unless all were tried."""
-    n_seeds = gains.shape[1]
-    values = [gains[:, seed].astype(np.float64) for seed in range(n_seeds)]
-    mean = _ordered_total(values) / n_seeds
-    variance = _ordered_total([(value - mean) * (value - mean) for value in values]) / (n_seeds - 1)
-    return mean, t_quantile(confidence, n_seeds) * np.sqrt(variance / n_seeds)
-
-
-def _ordered_total(values: Sequence[Float]) -> Float:
-    total = values[0]
-    for value in values[1:]:
-        total = total + value
-    return total
-
-
-def _best_member(means: Float, spreads: Float, members: Int) -> _Family:
-    """Test only the member with the best mean; a family without a tried member is never material."""
-    m = len(means)
-    if len(members) == 0:
-        nothing = np.full(m, -np.inf)
-        return _Family(nothing, nothing, nothing)
-    candidates = np.where(np.isnan(means[:, members]), -np.inf, means[:, members])
-    best = np.argmax(candidates, axis=1)
-    mean = candidates[np.arange(m), best]
-    spread = np.nan_to_num(spreads[:, members][np.arange(m), best])
-    return _Family(mean, mean - spread, mean + spread)
 
 
 def _accepted(mean: Float, material: Bool, thresholds: Thresholds) -> Bool:

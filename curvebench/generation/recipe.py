@@ -20,7 +20,6 @@ from curvebench.generation.moments import branch_fault, count_updates
 from curvebench.generation.portable_math import log10
 from curvebench.generation.problems import FAMILIES
 from curvebench.generation.schedules import SHAPES, schedule_shape
-from curvebench.generation.t_quantiles import CONFIDENCES, MAX_SEEDS
 from curvebench.spec import (
     HIDDEN_ACTIVATIONS,
     LABELS,
@@ -34,6 +33,7 @@ from curvebench.spec import (
     InputError,
     Optimizer,
 )
+from curvebench.t_quantiles import CONFIDENCES, MAX_SEEDS
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="Lower-case name, no path.")]
 Names = Annotated[list[Name], Field(min_length=1, max_length=64)]
@@ -231,6 +231,12 @@ def shipped_recipes() -> dict[str, Path]:
     """Name -> file of every recipe that comes with the package."""
     folder = next((folder for folder in _SHIPPED if folder.is_dir()), None)
     return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def is_shipped(recipe_file: RecipeFile) -> bool:
+    """Whether a recipe is one that comes with the package, to the letter."""
+    path = shipped_recipes().get(recipe_file.recipe.name)
+    return path is not None and path.read_bytes().decode("utf-8-sig") == recipe_file.text
 
 
 def load_recipe(name_or_path: str | Path) -> RecipeFile:

@@ -9,7 +9,7 @@ import pytest
 
 from curvebench.data.dataset import Dataset
 from curvebench.data.phenomena import PHENOMENA, count_phenomena, is_plateau
-from curvebench.spec import LABELS, SPLITS
+from curvebench.spec import SPLITS
 
 N_POINTS = 128
 X = np.linspace(0, 1, N_POINTS)

@@ -23,11 +23,12 @@ def make_curves(n_channels: int, n_curves: int = N_CURVES, n_points: int = N_POI
     return curves.astype(np.float32)
 
 
-def fitted(name: str) -> Diagnoser:
+def fitted(name: str, n_points: int = N_POINTS) -> Diagnoser:
     reference = ConstantBest(Remedy(Action.RESTART, 10.0)) if name == "constant-best" else None
     diagnoser = reference or make_diagnoser(name)
     if hasattr(diagnoser, "fit"):
-        diagnoser.fit(make_curves(n_channels_of(diagnoser)), np.resize(np.array(DIAGNOSES), N_CURVES))
+        X = make_curves(n_channels_of(diagnoser), n_points=n_points)
+        diagnoser.fit(X, np.resize(np.array(DIAGNOSES), N_CURVES))
     return diagnoser
 
 
@@ -116,9 +117,9 @@ def test_curves_with_holes_and_extremes(diagnoser, curves):
 
 
 @pytest.mark.parametrize("n_points", [1, 2, 3, 7, 19, 21, 100_000])
-def test_curves_of_any_length(diagnoser, n_points):
-    if hasattr(diagnoser, "fit"):
-        pytest.skip("was fitted to curves of another length")
+@pytest.mark.parametrize("name", NAMES)
+def test_curves_of_any_length(name, n_points):
+    diagnoser = fitted(name, n_points)
     X = make_curves(n_channels_of(diagnoser), 3, n_points)
     X[0, :, -1] = np.nan
     assert_probabilities(diagnoser.predict_proba(X), 3)

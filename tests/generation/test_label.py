@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from oracles.plain_labels import label_one
 
 from curvebench.generation.label import Thresholds, injected_cause, label_rates
-from curvebench.generation.t_quantiles import CONFIDENCES, MAX_SEEDS, t_quantile
 from curvebench.spec import DIAGNOSES, Action, Remedy
+from curvebench.t_quantiles import CONFIDENCES, MAX_SEEDS, t_quantile
 
 RULES = Thresholds()
 REMEDIES = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from curvebench.generation.t_quantiles import t_quantile
 from curvebench.spec import Action, Remedy
+from curvebench.t_quantiles import t_quantile
 
 PRICE = {"late_lr_too_high": 0, "late_lr_too_low": 0, "lr_too_high": 1, "lr_too_low": 1, "output_mismatch": 2}
 """Resume is cheaper than restart, restart than a change of output; of equal families the first."""

@@ -1,0 +1,83 @@
+"""Do two data sets of the same kind rank diagnosers alike? If not, a rank on one says nothing."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curvebench.data.dataset import Dataset
+from curvebench.evaluation.audit.report import Measured
+from curvebench.evaluation.bootstrap import CONFIDENCE_LEVEL, draw_weights, strata
+from curvebench.evaluation.evaluate import judge
+from curvebench.evaluation.scores import scores, scores_from_sums, sums_by_instance
+from curvebench.spec import Bool, Float
+
+RANKED = (
+    "rules",
+    "forest",
+    "constant",
+    "constant-best",
+    "chance",
+    "zoo/final-over-first",
+    "zoo/final-over-min",
+    "zoo/not-finite",
+    "zoo/late-slope",
+    "zoo/tail-spread",
+    "zoo/rises",
+    "zoo/time-of-min",
+)
+"""Diagnosers of every kind, from useless to learned."""
+
+N_DRAWS = 1000
+
+
+def separates(dataset: Dataset, against: Dataset) -> Measured:
+    """Rank `RANKED` by value on the split `test` of two data sets and compare the rankings.
+
+    Kendall's tau counts the pairs of diagnosers that are ranked alike less those that are not, as a share of all that
+    are not tied (tau-b, Kendall 1945). A pair is within noise where, on either data set, the 95 % interval of the
+    difference of the two values holds zero (a bootstrap over problem instances, the same draws for both).
+
+    Raises:
+        InputError: a split train or test has no scored runs.
+    """
+    (value, is_clear), (other_value, other_clear) = _values(dataset), _values(against)
+    pairs = np.array(list(combinations(range(len(RANKED)), 2)))
+    order, other_order = _order(value, pairs), _order(other_value, pairs)
+    agrees = order * other_order
+    clear = is_clear & other_clear
+    return Measured(
+        {"tau": float(agrees.sum() / np.sqrt(np.count_nonzero(order) * np.count_nonzero(other_order)))},
+        {
+            "pairs": len(pairs),
+            "pairs_within_noise": int((~clear).sum()),
+            "pairs_swapped": int((agrees < 0).sum()),
+            "pairs_swapped_beyond_noise": int((agrees[clear] < 0).sum()),
+            "values": {name: [float(a), float(b)] for name, a, b in zip(RANKED, value, other_value, strict=True)},
+        },
+    )
+
+
+def _order(value: Float, pairs: NDArray[np.intp]) -> Float:
+    """+1 where the second of a pair is worth more, -1 where the first is, else 0."""
+    return np.sign(value[pairs[:, 1]] - value[pairs[:, 0]])
+
+
+def _values(dataset: Dataset) -> tuple[Float, Bool]:
+    """Value of each of `RANKED`, and for each pair of them whether the difference is beyond noise."""
+    values, drawn = [], []
+    for name in RANKED:
+        judgement = judge(dataset, name)
+        values.append(scores(judgement.judged)["value"])
+        sums = sums_by_instance(judgement.judged, judgement.instance, len(judgement.family))
+        weights = draw_weights(strata(judgement.family), N_DRAWS)
+        drawn.append(scores_from_sums(weights @ sums)["value"])
+    tail = (1 - CONFIDENCE_LEVEL) / 2
+    is_clear = []
+    for first, second in combinations(drawn, 2):
+        difference = second - first
+        low, high = np.quantile(difference[~np.isnan(difference)], [tail, 1 - tail])
+        is_clear.append(low > 0 or high < 0)
+    return np.array(values), np.array(is_clear)
