@@ -164,6 +164,7 @@ def _what_was_trained(rows: _Rows, rng: np.random.Generator) -> dict[str, Array]
         "width": per_group(8, 16),
         "activation": per_group("relu", "tanh"),
         "init_gain": per_group(1.0, 0.5),
+        "input_scale": np.ones(len(rows)),
         "output_activation": np.where(
             rows.label == "output_mismatch", "relu", np.where(is_classes, "sigmoid", "identity")
         ),

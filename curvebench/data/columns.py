@@ -58,6 +58,7 @@ _ALL = (
     Column("width", "<i2", (), "units", "Units per hidden layer"),
     Column("activation", "S12", (), "category", "Hidden activation"),
     Column("init_gain", "<f4", (), "1", "Factor on the standard deviation of the initial weights"),
+    Column("input_scale", "<f4", (), "1", "Standard deviation of the inputs; the first weights are divided by it"),
     Column("output_activation", "S12", (), "category", "Output activation"),
     Column("loss", "S32", (), "category", "Training loss"),
     Column("optimizer", "S12", (), "category", "Optimiser, semantics of torch.optim"),

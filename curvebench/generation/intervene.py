@@ -12,7 +12,7 @@ import numpy as np
 from curvebench.generation.moments import branch_fault, branch_step, count_updates, outcome_steps, record_steps
 from curvebench.generation.networks import initial_parameters, initial_state
 from curvebench.generation.plan import Group, outputs_of_group, remedies_of_recipe
-from curvebench.generation.problems import Problem, constant_loss, make_problem, turned
+from curvebench.generation.problems import Problem, constant_loss, in_units, make_problem, turned
 from curvebench.generation.random_streams import stream
 from curvebench.generation.recipe import Recipe, ScheduleSpec
 from curvebench.generation.sweep import best_index, extensions, refinements
@@ -194,7 +194,8 @@ class _GroupTrainer:
         reach = len(restarts) // 2
         shifts = [*range(-reach, 0), *range(1, reach + 1)]
         self.shift_of_column = dict(zip(restarts, shifts, strict=True))
-        self.problem = make_problem(group.family, group.instance, recipe.master_seed, group.n_train, group.n_val)
+        problem = make_problem(group.family, group.instance, recipe.master_seed, group.n_train, group.n_val)
+        self.problem = in_units(problem, group.input_scale)
         self.optimizer = group.setting.to_optimizer()
         self.network = Network(
             self.problem.train_inputs.shape[1],
@@ -218,7 +219,10 @@ class _GroupTrainer:
             )
         self.record_steps = record_steps(self.n_steps, recipe.n_points)
         self.initial = np.stack(
-            [initial_parameters(self.network, recipe.master_seed, group.index, s) for s in self.seed_numbers]
+            [
+                initial_parameters(self.network, recipe.master_seed, group.index, seed, group.input_scale)
+                for seed in self.seed_numbers
+            ]
         )
         self.batches = self._batches()
         self.source: Problem | None = None

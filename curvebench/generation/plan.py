@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from curvebench.generation.moments import count_updates
-from curvebench.generation.portable_math import power10
+from curvebench.generation.portable_math import log10, power10
 from curvebench.generation.random_streams import Stream, stream
 from curvebench.generation.recipe import MixEntry, NetworkSpec, OutputSpec, Recipe, ScheduleSpec, Setting
 from curvebench.generation.sweep import Grid, make_grid
@@ -36,6 +36,7 @@ class Group:
     outputs: tuple[OutputSpec, ...]
     grid: Grid
     fine_tuning: bool = False
+    input_scale: float = 1.0
 
 
 def make_plan(recipe: Recipe) -> tuple[Group, ...]:
@@ -56,6 +57,7 @@ def make_plan(recipe: Recipe) -> tuple[Group, ...]:
         schedule_names = _sample(entry.schedules, entry.schedules_per_group, draw)
         output_names = _sample(entry.outputs, len(entry.outputs), draw)
         offset = float(draw.uniform((1,))[0])
+        log10_scale = float(draw.uniform((), *(float(log10(scale)) for scale in entry.input_scale)))
         groups.append(
             Group(
                 index=index,
@@ -71,6 +73,7 @@ def make_plan(recipe: Recipe) -> tuple[Group, ...]:
                 outputs=tuple(next(o for o in recipe.outputs if o.name == name) for name in output_names),
                 grid=_grid(recipe, setting, offset),
                 fine_tuning=entry.fine_tuning,
+                input_scale=float(power10(log10_scale)),
             )
         )
     return tuple(groups)

@@ -140,6 +140,9 @@ class MixEntry(_Strict):
         default=[], max_length=64, description="Problem families that this happens on; empty: all."
     )
     fine_tuning: bool = Field(default=False, description="Networks come trained on a related problem.")
+    input_scale: Annotated[list[Annotated[float, Field(ge=1e-3, le=1e3)]], Field(min_length=2, max_length=2)] = Field(
+        default=[1.0, 1.0], description="Units of the inputs: a group's factor lies between these, on a log scale."
+    )
 
 
 class Sweep(_Strict):
@@ -472,6 +475,10 @@ def _families_without_entry(raw: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _empty_ranges(raw: Mapping[str, Any]) -> Iterator[str]:
+    for i, entry in _tables(raw, "mix"):
+        ends = _values(entry, "input_scale")
+        if len(ends) == 2 and all(_is_rate(end) for end in ends) and ends[0] > ends[1]:
+            yield f"mix[{i}].input_scale: the lower end {ends[0]} is above the upper one {ends[1]}."
     for i, table in _tables(raw, "settings"):
         low, high = table.get("lowest_rate"), table.get("highest_rate")
         if _is_rate(low) and _is_rate(high) and low >= high:

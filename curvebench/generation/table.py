@@ -190,6 +190,7 @@ def _descriptions(outcomes: GroupOutcomes) -> Mapping[str, Any]:
         "width": group.network.width,
         "activation": group.network.activation,
         "init_gain": group.network.init_gain,
+        "input_scale": group.input_scale,
         "output_activation": np.array([cell.output.activation for cell in cells]),
         "loss": np.array([cell.output.loss for cell in cells]),
         "optimizer": group.setting.optimizer,

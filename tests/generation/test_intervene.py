@@ -482,3 +482,14 @@ def test_a_bad_batch_holds_one_example_and_leaves_the_others_alone():
         assert not is_one[bad.n_steps :].any()
         np.testing.assert_array_equal(bad.batches[seed][~is_one], plain.batches[seed][~is_one])
     assert not np.array_equal(bad.batches[0], bad.batches[1])
+
+
+def test_in_other_units_the_networks_are_the_same_functions_at_the_start():
+    scaled = tiny_outcomes(REGRESSION, ('phenomenon = "all"', 'phenomenon = "all"\ninput_scale = [7.0, 7.0]'))
+    plain = tiny_outcomes(REGRESSION)
+    np.testing.assert_allclose(scaled.problem.train_inputs, 7 * plain.problem.train_inputs, rtol=1e-6)
+    key = list(set(rows_of(scaled)) & set(rows_of(plain)))
+    at_scale, at_plain = ([rows_of(o)[k] for k in key] for o in (scaled, plain))
+    assert scaled.group.grid == plain.group.grid
+    np.testing.assert_allclose(scaled.train_loss[at_scale, 0], plain.train_loss[at_plain, 0], rtol=1e-5)
+    assert not np.allclose(scaled.train_loss[at_scale, -1], plain.train_loss[at_plain, -1], rtol=1e-2)

@@ -12,7 +12,7 @@ from oracles.tiny_recipe import TINY, tiny_file, tiny_outcomes, tiny_text
 from curvebench.data.columns import COLUMNS
 from curvebench.generation.plan import compute_cost, make_plan, outputs_of_group, remedies_of_recipe
 from curvebench.generation.recipe import load_recipe, parse_recipe
-from curvebench.spec import LABELS, SPLITS, TASKS, Action, Remedy
+from curvebench.spec import LABELS, SPLITS, TASKS, Action, InputError, Remedy
 
 RECIPES = {
     "tiny": tiny_file().recipe,
@@ -233,3 +233,37 @@ def test_the_benchmark_has_enough_instances_in_every_split():
     assert all(len(instances[split]) >= 20 for split in SPLITS)
     assert CORE.sweep.seeds >= 4
     assert set(CORE.keep) <= set(LABELS)
+
+
+def test_entries_of_the_mix_keep_to_their_families():
+    text = tiny_text(
+        ('phenomenon = "all"', 'phenomenon = "classes"\nfamilies = ["gaussian_mixture"]\ninput_scale = [0.1, 10.0]'),
+        (
+            "\n[sweep]",
+            '\n[[mix]]\nphenomenon = "others"\nnetworks = ["tanh-6"]\nsettings = ["momentum-8"]\n'
+            'schedules = ["constant"]\nschedules_per_group = 1\nfamilies = ["friedman1"]\n\n[sweep]',
+        ),
+        ("instances = 1\nn_train = 40\nn_val = 16\n\n", "instances = 9\nn_train = 40\nn_val = 16\n\n"),
+    )
+    plan = make_plan(parse_recipe(text).recipe)
+    assert {(g.family, g.phenomenon) for g in plan} == {("gaussian_mixture", "classes"), ("friedman1", "others")}
+    scales = [g.input_scale for g in plan if g.phenomenon == "classes"]
+    assert len(set(scales)) == len(scales)
+    assert all(0.1 <= scale <= 10.0 for scale in scales)
+    assert {g.input_scale for g in plan if g.phenomenon == "others"} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ('families = ["moons"]', r"problems\[0\].family: no entry of \[\[mix\]\] is for 'gaussian_mixture'"),
+        ('families = ["friedman1", "friedman1"]', r"mix\[0\].families\[1\]: this value stands there twice"),
+        ('families = ["mons"]', r"mix\[0\].families\[0\]"),
+        ("input_scale = [2.0, 1.0]", r"mix\[0\].input_scale: the lower end 2.0 is above the upper one 1.0"),
+        ("input_scale = [1.0]", r"mix\[0\].input_scale"),
+        ("input_scale = [0.0, 1.0]", r"mix\[0\].input_scale\[0\]"),
+    ],
+)
+def test_faults_of_families_and_scales_are_named(change, fault):
+    with pytest.raises(InputError, match=fault):
+        tiny_file(('phenomenon = "all"', f'phenomenon = "all"\n{change}'))

@@ -33,7 +33,7 @@ from curvebench.generation.problems.teachers import (
     make_teacher_classes,
     make_unit_teacher,
 )
-from curvebench.generation.problems.turned import turned
+from curvebench.generation.problems.variations import in_units, turned
 from curvebench.spec import UsageError
 
 Maker = Callable[[int, int, int, int], Problem]
@@ -103,6 +103,7 @@ __all__ = [
     "Maker",
     "Problem",
     "constant_loss",
+    "in_units",
     "make_problem",
     "output_floor",
     "turned",

@@ -1,4 +1,4 @@
-"""The problem that a network was trained on before it is fine-tuned: the same targets, seen through turned inputs."""
+"""Problems made from others: seen through turned inputs, or given in other units."""
 
 from __future__ import annotations
 
@@ -42,3 +42,13 @@ def turned(problem: Problem, angle: float, draw: Stream) -> Problem:
         train_inputs=turn(problem.train_inputs),
         val_inputs=turn(problem.val_inputs),
     )
+
+
+def in_units(problem: Problem, scale: float) -> Problem:
+    """The problem with all inputs times a factor.
+
+    A network whose first weights are divided by it is the same function, but its first layer learns faster by the
+    factor (Adam and its kin) or its square (SGD): what rate is too high is another one.
+    """
+    factor = np.float32(scale)
+    return replace(problem, train_inputs=problem.train_inputs * factor, val_inputs=problem.val_inputs * factor)
