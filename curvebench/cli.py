@@ -347,10 +347,12 @@ def phenomena(
         return
     columns = [Column("phenomenon"), Column("what it teaches", dispensable=1)]
     columns += [Column(split, is_number=True) for split in SPLITS]
-    rows = [
-        [name, PHENOMENA[name].teaches, *(f"{sum(by_split[split].values()):,}" for split in SPLITS)]
-        for name, by_split in counts.items()
-    ]
+    columns += [Column(label, is_number=True, dispensable=2) for label in LABELS]
+    rows = []
+    for name, by_split in counts.items():
+        numbers = [sum(by_split[split].values()) for split in SPLITS]
+        numbers += [sum(by_split[split][label] for split in SPLITS) for label in LABELS]
+        rows.append([name, PHENOMENA[name].teaches, *(f"{n:,}" for n in numbers)])
     show_table(columns, rows)
 
 

@@ -15,6 +15,7 @@ from oracles.tiny_recipe import TINY
 
 import curvebench
 from curvebench.data import store
+from curvebench.data.phenomena import PHENOMENA, count_phenomena
 from curvebench.diagnosers import DIAGNOSERS
 from curvebench.evaluation import evaluate as evaluation
 from curvebench.generation import generate as generation
@@ -22,7 +23,7 @@ from curvebench.generation.label import Thresholds
 from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.spec import LABELS, SPLITS
 
-COMMANDS = ("generate", "info", "verify", "relabel", "plot", "evaluate", "recipes", "diagnosers")
+COMMANDS = ("generate", "info", "verify", "relabel", "plot", "phenomena", "evaluate", "recipes", "diagnosers")
 SUMMARY = {"n_runs", "n_cells", "labels", "splits", "content_sha256", "recipe", "format_version"}
 
 
@@ -301,6 +302,22 @@ def test_plot(file, dataset, tmp_path):
     assert done.code == 0
     assert run in done.out
     assert command("plot", file, run, "-o", tmp_path / "run.svg", "--force").code == 0
+
+
+def test_phenomena(file, dataset, tmp_path):
+    done = command("phenomena", file, "-o", tmp_path / "all.svg", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.json["phenomena"] == count_phenomena(dataset)
+    picture = (tmp_path / "all.svg").read_text()
+    assert picture.startswith("<?xml")
+    again = command("phenomena", file, "-o", tmp_path / "all.svg")
+    assert again.code == 2
+    assert "already exists" in again.err
+    table = command("phenomena", file).out
+    crawls = sum(sum(by_label.values()) for by_label in count_phenomena(dataset)["crawls"].values())
+    row = next(line for line in table.splitlines() if line.startswith("crawls"))
+    assert f" {crawls} " in f"{row} ", "all of them are labelled lr_too_low"
+    assert len(table.splitlines()) == 1 + len(PHENOMENA)
 
 
 # ---------------------------------------------------------------------------------------------- evaluate

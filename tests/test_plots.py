@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from curvebench import plots
 from curvebench.data.counterfactuals import curve_after
 from curvebench.data.dataset import Dataset
+from curvebench.data.phenomena import PHENOMENA
 from curvebench.generation.label import Thresholds
 from curvebench.spec import DIAGNOSES, InputError, UsageError
 
@@ -264,6 +265,22 @@ def test_the_same_picture_has_the_same_bytes(dataset, tmp_path, ending):
         assert ET.fromstring(one).tag == "{http://www.w3.org/2000/svg}svg"
     if ending == "pdf":
         assert one.startswith(b"%PDF-")
+
+
+def test_every_phenomenon_has_its_panel_and_only_its_own_runs(dataset):
+    figure = plots.draw_phenomena(dataset)
+    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert [axes.get_title(loc="left") for axes in panels] == list(PHENOMENA)
+    for axes, phenomenon in zip(panels, PHENOMENA.values(), strict=True):
+        shown = np.flatnonzero(phenomenon.is_shown(dataset))
+        curves = [line.get_ydata() for line in axes.lines if len(line.get_ydata()) == dataset["train_loss"].shape[1]]
+        assert len(curves) == min(plots.EXAMPLES, len(shown))
+        relative = dataset["train_loss"][shown].astype(float) / dataset["loss_cap"][shown, None]
+        for curve in curves:
+            visible = ~np.isnan(curve)
+            assert any(np.array_equal(row[visible], curve[visible]) for row in relative)
+        texts = [text.get_text() for text in axes.texts]
+        assert ("no such run in this data set" in texts) == (len(shown) == 0)
 
 
 @pytest.mark.parametrize("name", ["picture", "picture.jpg", "picture.h5", ".png"])

@@ -1,6 +1,7 @@
 """Where the time of `curvebench generate` goes: how much of it is training, and what the rest is.
 
 Run it with: python tests/benchmarks/bench_pipeline.py [--recipe core] [--groups N] [--engine NAME] [--json]
+With --memory it says how much memory a worker has taken at most after one, two, … sixteen groups.
 
 Some groups of a recipe, evenly spread over its plan, are made in this process as a worker makes them, then merged and
 written. Functions are wrapped by timers; each second is counted once, for the innermost of them. The first use of the
@@ -11,10 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import resource
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -115,6 +119,33 @@ def measure(recipe_name: str, n_groups: int, engine_name: str | None) -> dict[st
     }
 
 
+def peak_memory(recipe_name: str, engine_name: str | None, n_times: int) -> dict[str, Any]:
+    """MiB that a process has taken at most when it has made the same group so many times, and how many runs that is."""
+    recipe_file = load_recipe(recipe_name)
+    if engine_name:
+        recipe_file = with_engine(recipe_file, engine_name)
+    group = make_plan(recipe_file.recipe)[0]
+    n_runs = 0
+    with TemporaryDirectory() as folder:
+        for _ in range(n_times):
+            generate._make_part(recipe_file.text, Path(folder), "cpu", group)
+            n_runs += len(generate.load(part_path(Path(folder), group.index)))
+    return {
+        "groups": n_times,
+        "runs": n_runs,
+        "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def measure_memory(recipe_name: str, engine_name: str | None) -> list[dict[str, Any]]:
+    """`peak_memory` after 1, 2, 4, 8 and 16 groups, each in a process of its own."""
+    found = []
+    for n_times in (1, 2, 4, 8, 16):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            found.append(pool.submit(peak_memory, recipe_name, engine_name, n_times).result())
+    return found
+
+
 def print_table(found: dict[str, Any]) -> None:
     seconds, total = found["seconds"], sum(found["seconds"].values())
     lines = [
@@ -132,7 +163,13 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=4, help="groups to make (default: %(default)s)")
     parser.add_argument("--engine", help="instead of the recipe's")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--memory", action="store_true", help="measure a worker's memory instead")
     options = parser.parse_args()
+    if options.memory:
+        rows = measure_memory(options.recipe, options.engine)
+        lines = [f"{row['groups']:4} groups, {row['runs']:8,} runs: {row['mebibytes']:8.1f} MiB" for row in rows]
+        print(json.dumps(rows) if options.json else "\n".join(lines))  # noqa: T201
+        return
     found = measure(options.recipe, options.groups, options.engine)
     print(json.dumps(found)) if options.json else print_table(found)  # noqa: T201
 
