@@ -100,8 +100,11 @@ def causes_of_plateaus(dataset: Dataset) -> NDArray[np.str_]:
     """Why each run stands on a plateau, (n_runs,) one of `CAUSES`; empty text where it stands on none.
 
     The three faults are diagnoses. A healthy run whose final loss is near the problem's floor stands on label noise;
-    any other has converged: to what its network and its setting can reach, for nothing helps it.
+    any other has converged: to what its network and its setting can reach, for nothing helps it. A curve of fewer than
+    four points has no quarters, so it is no plateau.
     """
+    if dataset.n_points < 4:
+        return np.full(len(dataset), "")
     quarters = [part.mean(axis=1) for part in np.array_split(np.log10(_positive(dataset)), 4, axis=1)]
     start = np.log10(_positive(dataset))[:, 0]
     is_plateau = (np.abs(quarters[3] - quarters[2]) < np.log10(LEVEL)) & (start - quarters[3] > np.log10(FALLEN))
