@@ -300,10 +300,13 @@ def plot(
         str | None,
         typer.Argument(metavar="[RUN]", help="Name of a run; without it a gallery of all labels.", show_default=False),
     ] = None,
+    lookalikes: Annotated[
+        bool, typer.Option("--lookalikes", help="Plateaus that look alike and have different causes.")
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Draw one run with what its remedies made of it, or a gallery with a panel for each label.
+    """Draw one run with what its remedies made of it, a gallery of all labels, or plateaus that look alike.
 
     Example: [bold]curvebench plot quick.h5 -o gallery.png[/bold]
     """
@@ -311,7 +314,7 @@ def plot(
     from curvebench.plots import check_picture, save_plot
 
     check_picture(output, overwrite=force)
-    runs = save_plot(load(file), run, output, overwrite=force)
+    runs = save_plot(load(file), run, output, lookalikes=lookalikes, overwrite=force)
     if as_json:
         show_json({"picture": str(output), "runs": runs})
     else:

@@ -1,10 +1,11 @@
-"""Pictures: a gallery of what the labels mean, and one run with what its remedies made of it."""
+"""Pictures: a gallery of what the labels mean, plateaus that look alike, one run with what its remedies made of it."""
 
 from __future__ import annotations
 
 import difflib
 import io
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 
 from curvebench.data.counterfactuals import best_remedy, curve_after
 from curvebench.data.dataset import Dataset
+from curvebench.data.neighbours import Lookalikes
+from curvebench.data.neighbours import lookalikes as find_lookalikes
 from curvebench.data.phenomena import PHENOMENA, Phenomenon
 from curvebench.data.store import check_target, publish
 from curvebench.spec import DIAGNOSES, Action, Diagnosis, Float, InputError, UsageError
@@ -57,27 +60,40 @@ _WITHOUT_DATE: Mapping[str, dict[str, Any] | None] = {
 """Ending of a picture's name -> metadata that keep the date out, so that the same picture has the same bytes."""
 
 
-def save_plot(dataset: Dataset, run: str | None, path: str | Path, *, overwrite: bool = False) -> list[str]:
-    """Draw a gallery, or one run if it is named, into a PNG, SVG or PDF file that appears whole or not at all.
+def save_plot(
+    dataset: Dataset, run: str | None, path: str | Path, *, lookalikes: bool = False, overwrite: bool = False
+) -> list[str]:
+    """Draw a gallery, one run if it is named, or plateaus that look alike, into a PNG, SVG or PDF file.
+
+    The file appears whole or not at all.
 
     Returns:
         Names of the runs that were drawn.
 
     Raises:
-        UsageError: there is no such run, the file's ending is unknown, or it cannot be written.
+        UsageError: there is no such run, a run and lookalikes are asked for, the file's ending is unknown, or it cannot
+            be written.
         InputError: the data set has no run to draw.
     """
     path = Path(path)
     check_picture(path, overwrite=overwrite)
     if len(dataset) == 0:
         raise InputError("The data set has no runs, so there is nothing to draw.")
-    examples = choose_gallery(dataset) if run is None else {"": [find_run(dataset, run)]}
-    rows = [row for chosen in examples.values() for row in chosen]
-    _publish(
-        lambda: draw_gallery(dataset, examples) if run is None else draw_run(dataset, rows[0]),
-        path,
-        overwrite=overwrite,
-    )
+    if lookalikes and run is not None:
+        raise UsageError("Either a run is drawn or plateaus that look alike; leave out the one or the other.")
+    draw: Callable[[], Any]
+    if lookalikes:
+        found = find_lookalikes(dataset)
+        rows = [int(row) for pairs in found.values() for row in pairs.rows[:1].reshape(-1)]
+        draw = partial(draw_lookalikes, dataset, found)
+    elif run is not None:
+        rows = [find_run(dataset, run)]
+        draw = partial(draw_run, dataset, rows[0])
+    else:
+        examples = choose_gallery(dataset)
+        rows = [row for chosen in examples.values() for row in chosen]
+        draw = partial(draw_gallery, dataset, examples)
+    _publish(draw, path, overwrite=overwrite)
     return [str(name) for name in dataset["run"][rows]]
 
 
@@ -281,16 +297,21 @@ def _draw_curve(
 
 def _limit_losses(axes: Any, cap: float, drawn: Sequence[Float]) -> None:
     """Limits and ticks of a logarithmic axis of losses: what was drawn, as far as it lies in `SHOWN_RANGE`."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     values = np.concatenate([np.ravel(curve) for curve in drawn]) if drawn else np.array([cap])
     values = np.append(values[np.isfinite(values) & (values > 0)], cap)
     low, high = np.clip([values.min() / 1.25, values.max() * 1.25], SHOWN_RANGE[0] * cap, SHOWN_RANGE[1] * cap)
     low = min(low, cap / 2)
-    axes.set_ylim(low, high)
+    _limit_and_tick(axes, low, high)
     for line in axes.lines:  # a cross beyond the upper limit would be lost
         if line.get_marker() == "x":
             line.set_ydata(np.clip(line.get_ydata(), low, high / 1.1))
+
+
+def _limit_and_tick(axes: Any, low: float, high: float) -> None:
+    """Limits of a logarithmic axis of losses, and ticks that can be read."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_ylim(low, high)
     decades = np.log10(high / low)
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.2 else (1.0,), numticks=12))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
@@ -360,6 +381,44 @@ def _of_different_problems(dataset: Dataset, rows: Sequence[int]) -> list[int]:
     families = [str(dataset["problem_family"][row]) for row in rows]
     order = sorted(range(len(rows)), key=lambda i: (families[:i].count(families[i]), i))
     return [rows[i] for i in order[:EXAMPLES]]
+
+
+# ---------------------------------------------------------------------------------------- lookalikes
+
+
+def draw_lookalikes(dataset: Dataset, found: Mapping[tuple[str, str], Lookalikes] | None = None) -> Any:
+    """A panel for every two causes of a plateau: the two runs that look most alike, as they were logged.
+
+    Losses are divided by their geometric mean, as they are compared; the number is that of all pairs found.
+
+    Args:
+        dataset: any data set.
+        found: as from `curvebench.data.neighbours.lookalikes`, which is asked by default.
+
+    Returns:
+        A matplotlib figure.
+    """
+    from matplotlib.figure import Figure
+
+    found = find_lookalikes(dataset) if found is None else found
+    figure = Figure(figsize=(15, 6.6), layout="constrained")
+    for axes, pairs in zip(figure.subplots(2, 5).flat, found.values(), strict=True):
+        axes.set_title(f"{pairs.causes[0]}\n{pairs.causes[1]}", fontsize=9, loc="left", weight="bold")
+        axes.set(yscale="log", xlim=(-0.02, 1.02))
+        count = "1 pair" if len(pairs.rows) == 1 else f"{len(pairs.rows):,} pairs"
+        axes.text(0.97, 0.95, count, transform=axes.transAxes, ha="right", va="top", color="0.4")
+        drawn = []
+        for row, cause, colour in zip(pairs.rows[:1].reshape(-1), pairs.causes, _COLOURS, strict=False):
+            loss = dataset["train_loss"][row].astype(np.float64)
+            drawn.append(loss / np.exp(np.log(loss).mean()))
+            progress = dataset["step"][row] / max(1, int(dataset["step"][row, -1]))
+            _draw_curve(axes, progress, drawn[-1], colour, "-", f"{cause}: {dataset['problem_family'][row]}", 1.1)
+        if drawn:
+            _limit_and_tick(axes, np.min(drawn) / 1.25, np.max(drawn) * 1.25)
+            axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.07), fontsize=8, frameon=False, labelspacing=0.25)
+    figure.supxlabel("share of training", fontsize=9)
+    figure.supylabel("training loss / its geometric mean", fontsize=9)
+    return figure
 
 
 # ------------------------------------------------------------------------------------------- one run

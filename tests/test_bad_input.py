@@ -145,6 +145,7 @@ READERS = {
     "evaluate": (),
     "relabel": ("-o", "out.h5"),
     "plot": ("-o", "out.png"),
+    "audit": ("-o", "out.md"),
 }
 """Command that reads a data set -> what else it is given."""
 
@@ -180,6 +181,7 @@ def test_an_empty_data_set(empty_file, tmp_path):
     refuses(BAD_INPUT, "evaluate", empty_file, "--split", "test", words="no runs that are scored", folder=tmp_path)
     refuses(BAD_INPUT, "plot", empty_file, "-o", tmp_path / "x.png", words="no runs", folder=tmp_path)
     refuses(BAD_INPUT, "relabel", empty_file, "-o", tmp_path / "x.h5", words="at least two", folder=tmp_path)
+    refuses(BAD_INPUT, "audit", empty_file, words="no label can be tested again", folder=tmp_path)
 
 
 def of_one_point(dataset):
@@ -204,6 +206,9 @@ def test_odd_curves_are_judged_drawn_and_relabelled_like_any(odd, dataset, tmp_p
         assert command(*arguments).code == 0
     assert command("plot", path, dataset["run"][0], "-o", tmp_path / "run.png").code == 0
     assert command("relabel", path, "-o", tmp_path / "x.h5").code == 0
+    done = command("audit", path, "--no-retrain", "--json")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert {check["status"] for check in done.json["checks"].values()} == {"passed", "failed", "not measured"}
 
 
 def test_a_data_set_labelled_by_other_rules_is_not_relabelled(dataset, tmp_path):
@@ -286,6 +291,7 @@ def test_unknown_diagnosers(name, good, tmp_path):
         (["evaluate", "good.h5", "--split", "holdout"], SPLITS),
         (["evaluate", "good.h5", "--track", "race"], ("curve", "telemetry", "config")),
         (["plot", "good.h5", "no-such-run", "-o", "x.png"], ("no-such-run", "Runs are named like")),
+        (["plot", "good.h5", "0-0-0-0", "--lookalikes", "-o", "x.png"], ("Either a run",)),
         (["plot", "good.h5", "-o", "x.gif"], (".png", ".svg", ".pdf")),
         (["relabel", "good.h5", "--confidence", "0.91", "-o", "x.h5"], ("0.8", "0.9", "0.95", "0.975")),
         (["relabel", "good.h5", "--material-gain", "nan", "-o", "x.h5"], ("material_gain",)),
@@ -342,6 +348,24 @@ def test_output_that_is_a_folder(writer, tmp_path):
 def test_output_that_exists(writer, tmp_path):
     writer()[3].write_text("precious")
     refuses(USAGE, *writer(), words="already exists", folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("output", "words"), [("no/such/folder/x.md", "create it first"), ("good.h5", "already exists"), (".", "a folder")]
+)
+def test_outputs_of_an_audit_are_looked_at_before_any_work(output, words, good, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refuses(USAGE, "audit", good, "-o", output, words=words, folder=tmp_path)
+
+
+def test_what_was_not_generated_can_not_be_trained_again(good, tmp_path):
+    refuses(BAD_INPUT, "audit", good, words="the recipe in the data set has", folder=tmp_path)
+    assert command("audit", good, "--no-retrain", "-q").code == 1
+
+
+def test_a_second_data_set_that_is_none(good, tmp_path):
+    (tmp_path / "other.h5").write_bytes(b"nothing of the kind")
+    refuses(BAD_INPUT, "audit", good, "--against", tmp_path / "other.h5", words="other.h5", folder=tmp_path)
 
 
 def test_output_with_a_name_that_is_too_long(writer, tmp_path):

@@ -17,13 +17,18 @@ import curvebench
 from curvebench.data import store
 from curvebench.data.phenomena import PHENOMENA, count_phenomena
 from curvebench.diagnosers import DIAGNOSERS
+from curvebench.evaluation import audit as audits
 from curvebench.evaluation import evaluate as evaluation
+from curvebench.evaluation.audit.report import THRESHOLDS
 from curvebench.generation import generate as generation
+from curvebench.generation import recipe as recipes
 from curvebench.generation.label import Thresholds
 from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.spec import LABELS, SPLITS
 
-COMMANDS = ("generate", "info", "verify", "relabel", "plot", "phenomena", "evaluate", "recipes", "diagnosers")
+COMMANDS = (
+    "generate", "info", "verify", "relabel", "plot", "phenomena", "evaluate", "audit", "recipes", "diagnosers",
+)  # fmt: skip
 SUMMARY = {"n_runs", "n_cells", "labels", "splits", "content_sha256", "recipe", "format_version"}
 
 
@@ -84,6 +89,7 @@ def test_version():
         (["evalute"], "Did you mean 'evaluate'"),
         (["info"], "FILE"),
         (["info", "a.h5", "b.h5"], "b.h5"),
+        (["audit", "a.h5", "--sample", "0"], "--sample"),
         (["generate", "quick"], "--output"),
         (["generate", "quick", "-o", "x.h5", "--workers", "many"], "--workers"),
         (["generate", "quick", "-o", "x.h5", "--workers", "0"], "--workers"),
@@ -195,6 +201,22 @@ def test_in_a_terminal_generate_shows_a_bar_that_moves_per_group(tiny_recipe, tm
     for share in ("100 %", "time left 0:00:00"):
         assert share in done.err
     assert command("generate", tiny_recipe, "-o", tmp_path / "x.h5", "--quiet", err=Terminal).err == ""
+
+
+def test_a_shipped_recipe_ends_with_what_fell_short(tiny_recipe, generated, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipes, "shipped_recipes", lambda: {"tiny": tiny_recipe})
+    monkeypatch.setattr(generation, "generate", lambda *arguments, **options: curvebench.load(generated[0]))
+    done = command("generate", "tiny", "-o", tmp_path / "x.h5", "--json")
+    assert done.code == 0
+    assert done.json["recipe"] == "tiny"
+    _, note = done.err.splitlines()
+    assert note.startswith("note: this data set falls short of what a benchmark must be: share of the rarest label in ")
+    assert note.endswith(f"`curvebench audit {tmp_path / 'x.h5'}` measures all of it.")
+    assert command("generate", "tiny", "-o", tmp_path / "x.h5", "--quiet").err == ""
+    assert command("generate", "tiny", "-o", tmp_path / "x.h5", "--engine", "fused").err.count("\n") == 2
+    changed = tmp_path / "tiny.toml"
+    changed.write_text(TINY.replace("master_seed = 11", "master_seed = 12"))
+    assert command("generate", changed, "-o", tmp_path / "x.h5").err.count("\n") == 1, "a recipe of somebody's own"
 
 
 def test_generate_refuses_to_replace_a_file_before_any_work(tiny_recipe, tmp_path, monkeypatch):
@@ -495,6 +517,61 @@ def test_a_default_split_without_scored_runs_is_left_out_with_a_note(dataset, tm
     assert (done.code, done.err) == (0, "note: the split test_ood has no runs that are scored\n")
     assert {r["split"] for r in done.json["results"]} == {"test"}
     assert command("evaluate", tmp_path / "small.h5", "--split", "test_ood").code == 3
+
+
+# ------------------------------------------------------------------------------------------------- audit
+
+
+def test_audit_trains_a_sample_again_and_shows_every_figure(generated, tmp_path):
+    path, _ = generated
+    report = tmp_path / "audit.md"
+    done = command("audit", path, "--sample", 8, "--workers", 1, "--against", path, "-o", report)
+    assert done.code == 1, "three groups are no benchmark"
+    said = done.err.splitlines()
+    assert said[0].startswith("training 8 (cell, rate)s and their remedies again with 2 other seeds: about ")
+    assert said[-1].startswith("error: ")
+    assert said[-1].endswith(" of the figures do not meet their thresholds")
+    rows = [line for line in done.out.splitlines() if line.split(" ")[0] in THRESHOLDS]
+    assert len(rows) == len(report.read_text().split("|\n|---|")[1].split("\n\n")[0].splitlines()) - 1
+    assert {row.split(" ")[0] for row in rows} == set(THRESHOLDS)
+    assert f"content_sha256  {curvebench.load(path).summary()['content_sha256']}" in done.out
+    assert report.read_text().startswith("# Audit of tiny, version 1\n")
+    assert command("audit", path, "--no-retrain", "-o", report).code == 2, "it is not replaced"
+
+
+def test_audit_as_json(file, tmp_path):
+    done = command("audit", file, "--no-retrain", "--json")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert done.json["file"] == str(file)
+    assert done.json["passed"] is False
+    assert list(done.json["checks"]) == list(THRESHOLDS)
+    assert done.json["checks"]["replication"]["reason"] == "Nothing was trained again"
+    balance = done.json["checks"]["balance"]["figures"]["indeterminate"]
+    assert (balance["relation"], balance["bound"], balance["value"]) == ("<=", 0.2, 0.125)
+
+
+def test_audit_fits_a_terminal(file):
+    done = command("audit", file, "--no-retrain", out=Terminal)
+    assert max(lengths(done.out.partition("\n\n")[2])) <= 80
+
+
+def test_audit_that_meets_all_that_is_measured_ends_well(file, monkeypatch):
+    whole = audits.audit
+
+    def only_balance(dataset, **options):
+        return whole(dataset, checks=("balance",))
+
+    monkeypatch.setattr(audits, "audit", only_balance)
+    done = command("audit", file, "--no-retrain")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_in_a_terminal_audit_shows_how_far_it_is(generated):
+    path, _ = generated
+    done = command("audit", path, "--sample", 4, "--workers", 1, err=Terminal)
+    for words in ("training again", "measuring", "100 %"):
+        assert words in done.err
+    assert "training" not in command("audit", path, "--sample", 4, "--workers", 1, "--quiet", err=Terminal).err
 
 
 # ------------------------------------------------------------------------------------------ what there is

@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from curvebench import plots
 from curvebench.data.counterfactuals import curve_after
 from curvebench.data.dataset import Dataset
+from curvebench.data.neighbours import lookalikes
 from curvebench.data.phenomena import PHENOMENA
 from curvebench.generation.label import Thresholds
 from curvebench.spec import DIAGNOSES, InputError, UsageError
@@ -228,6 +229,52 @@ def test_runs_are_found_by_name(dataset):
     assert plots.find_run(dataset, str(dataset["run"][7])) == 7
     with pytest.raises(UsageError, match=r"There is no run '0-0-0' in the data set\. Runs are named like 0-"):
         plots.find_run(dataset, "0-0-0")
+
+
+# ------------------------------------------------------------------------------------------- lookalikes
+
+
+@pytest.fixture(scope="module")
+def flat(make_dataset):
+    """Plateaus of one shape whatever the label."""
+    made = make_dataset(n_cells=48, n_points=24)
+    shape = 0.2 + 0.8 * np.exp(-30 * np.linspace(0, 1, 24))
+    noise = np.random.default_rng(0).normal(0, 0.02, (len(made), 24))
+    return changed(
+        made, train_loss=shape * np.exp(noise), loss_floor=np.where(made.cell_rate % 2, made["final_loss"], np.nan)
+    )
+
+
+def test_lookalikes_have_a_panel_for_every_two_causes_with_the_closest_pair(flat):
+    found = lookalikes(flat)
+    figure = rendered(plots.draw_lookalikes(flat, found))
+    assert [tuple(axes.get_title(loc="left").split("\n")) for axes in figure.axes] == list(found)
+    for axes, pairs in zip(figure.axes, found.values(), strict=True):
+        assert len(pairs.rows) > 1
+        assert axes.get_yscale() == "log"
+        assert axes.texts[0].get_text() == f"{len(pairs.rows)} pairs"
+        for line, row in zip(lines(axes, "-"), pairs.rows[0], strict=True):
+            loss = flat["train_loss"][row].astype(float)
+            np.testing.assert_allclose(line.get_ydata(), loss / np.exp(np.log(loss).mean()))
+            low, high = axes.get_ylim()
+            assert low < line.get_ydata().min() < line.get_ydata().max() < high
+        labels = [text.get_text() for text in axes.get_legend().get_texts()]
+        families = flat["problem_family"][pairs.rows[0]]
+        assert labels == [f"{cause}: {family}" for cause, family in zip(pairs.causes, families, strict=True)]
+
+
+def test_causes_without_lookalikes_leave_an_empty_panel(dataset):
+    figure = rendered(plots.draw_lookalikes(dataset.select(dataset.labels == "lr_too_low")))
+    assert [axes.texts[0].get_text() for axes in figure.axes] == ["0 pairs"] * 10
+    assert all(axes.get_legend() is None for axes in figure.axes)
+
+
+def test_lookalikes_become_a_file(flat, tmp_path):
+    runs = plots.save_plot(flat, None, tmp_path / "a.png", lookalikes=True)
+    assert len(runs) == 20
+    assert _png_chunks((tmp_path / "a.png").read_bytes())
+    with pytest.raises(UsageError, match="Either a run is drawn or plateaus"):
+        plots.save_plot(flat, runs[0], tmp_path / "b.png", lookalikes=True)
 
 
 # ------------------------------------------------------------------------------------------------- files

@@ -66,6 +66,9 @@ FALLEN = 1.25
 NEAR_FLOOR = 2.0
 """A run that ends within this factor of the lowest loss that noisy labels allow stands on that floor."""
 
+ALIKE_IN_NOISE = 2.0
+"""A smooth curve does not look like a noisy one: the noise of two that do differs by no more than this factor."""
+
 LABEL_NOISE, CONVERGED = "label noise", "converged"
 
 CAUSES: tuple[str, ...] = (
@@ -97,8 +100,11 @@ def causes_of_plateaus(dataset: Dataset) -> NDArray[np.str_]:
     """Why each run stands on a plateau, (n_runs,) one of `CAUSES`; empty text where it stands on none.
 
     The three faults are diagnoses. A healthy run whose final loss is near the problem's floor stands on label noise;
-    any other has converged: to what its network and its setting can reach, for nothing helps it.
+    any other has converged: to what its network and its setting can reach, for nothing helps it. A curve of fewer than
+    four points has no quarters, so it is no plateau.
     """
+    if dataset.n_points < 4:
+        return np.full(len(dataset), "")
     quarters = [part.mean(axis=1) for part in np.array_split(np.log10(_positive(dataset)), 4, axis=1)]
     start = np.log10(_positive(dataset))[:, 0]
     is_plateau = (np.abs(quarters[3] - quarters[2]) < np.log10(LEVEL)) & (start - quarters[3] > np.log10(FALLEN))
@@ -114,10 +120,10 @@ def lookalikes(dataset: Dataset) -> dict[tuple[str, str], Lookalikes]:
     """For each pair of causes of a plateau, runs that look alike though their causes differ.
 
     Two runs look alike if their curves are no farther from each other than, in the median, each is from the other
-    seeds of its own cell and rate. Curves are compared as log10 of the training loss less its mean over all points, so
-    neither the unit of the loss nor its height plays a part. Runs of one group are never compared: neighbouring rates
-    of a cell look alike because they are neighbours. Of each (cell, rate) at most one run is used for a pair of causes;
-    the closest pairs are taken first.
+    seeds of its own cell and rate, and if they are about as noisy in their second half. Curves are compared as log10 of
+    the training loss less its mean over all points, so neither the unit of the loss nor its height plays a part. Runs
+    of one group are never compared: neighbouring rates of a cell look alike because they are neighbours. Of each (cell,
+    rate) at most one run is used for a pair of causes; the closest pairs are taken first.
 
     Args:
         dataset: any data set.
@@ -129,10 +135,14 @@ def lookalikes(dataset: Dataset) -> dict[tuple[str, str], Lookalikes]:
     logs = np.log10(_positive(dataset))
     curves = (logs - logs.mean(axis=1, keepdims=True)) / np.sqrt(logs.shape[1])
     reach = _distance_to_own_seeds(curves, np.where(_is_positive(dataset), dataset.cell_rate, -1))
+    noise = _noise(logs)
     found = {}
     for causes in combinations(CAUSES, 2):
         first, second = (np.flatnonzero(cause == name) for name in causes)
-        rows, distance = _pairs_within_reach(curves, reach, dataset["group"], first, second)
+        rows, distance = _pairs_within_reach(curves, reach, first, second)
+        differs = dataset["group"][rows[:, 0]] != dataset["group"][rows[:, 1]]
+        fits = differs & (np.abs(noise[rows[:, 0]] - noise[rows[:, 1]]) <= np.log10(ALIKE_IN_NOISE))
+        rows, distance = rows[fits], distance[fits]
         chosen = _each_once(dataset.cell_rate[rows])
         found[causes] = Lookalikes(causes, rows[chosen], distance[chosen])
     return found
@@ -150,10 +160,17 @@ def _distance_to_own_seeds(curves: Float, key: Int) -> NDArray[np.float64]:
     return median
 
 
+def _noise(logs: Float) -> NDArray[np.float64]:
+    """log10 of the mean size of the second differences in the second half, (n,)."""
+    bends = np.diff(logs[:, logs.shape[1] // 2 :], n=2, axis=1)
+    sizes = np.abs(bends).mean(axis=1) if bends.shape[1] else np.zeros(len(logs))
+    return np.log10(np.maximum(sizes, 1e-9))
+
+
 def _pairs_within_reach(
-    curves: Float, reach: Float, group: Int, first: Int, second: Int
+    curves: Float, reach: Float, first: Int, second: Int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Rows (n_pairs, 2) of different groups that are within each other's reach, and distances; the closest first."""
+    """Rows (n_pairs, 2) that are within each other's reach, and their distances; the closest first."""
     from sklearn.neighbors import KDTree
 
     first, second = (rows[~np.isnan(reach[rows])] for rows in (first, second))
@@ -162,7 +179,7 @@ def _pairs_within_reach(
     found, distances = KDTree(curves[second]).query_radius(curves[first], reach[first], return_distance=True)
     rows = np.column_stack([np.repeat(first, [len(near) for near in found]), second[np.concatenate(found)]])
     distance = np.concatenate(distances)
-    fits = (distance <= reach[rows[:, 1]]) & (group[rows[:, 0]] != group[rows[:, 1]])
+    fits = distance <= reach[rows[:, 1]]
     order = np.argsort(distance[fits], kind="stable")
     return rows[fits][order], distance[fits][order]
 

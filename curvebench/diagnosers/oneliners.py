@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from curvebench.diagnosers.features import FEATURES, log_curves
 from curvebench.spec import DIAGNOSES, Float, Int
 
-N_BINS = 8
-"""Entries of a lookup, each with an eighth of the curves it was fitted to; with more, the zoo gets no better."""
+N_BINS = 16
+"""Entries of a lookup, each with a sixteenth of the curves it was fitted to."""
 
 
 class OneLiner:

@@ -126,11 +126,15 @@ def plain_lookalikes(dataset: Dataset, first: str, second: str) -> list[tuple[in
     def reach(i):
         return np.median([distance(i, j) for j in np.flatnonzero(key == key[i]) if j != i])
 
+    def noise(i):
+        late = logs[i, N_POINTS // 2 :]
+        return np.mean([abs(late[k + 1] - 2 * late[k] + late[k - 1]) for k in range(1, len(late) - 1)])
+
     pairs = sorted(
         (distance(i, j), i, j)
         for i in np.flatnonzero(cause == first)
         for j in np.flatnonzero(cause == second)
-        if group[i] != group[j] and distance(i, j) <= min(reach(i), reach(j))
+        if group[i] != group[j] and distance(i, j) <= min(reach(i), reach(j)) and 0.5 <= noise(i) / noise(j) <= 2
     )
     taken_first, taken_second, chosen = set(), set(), []
     for _, i, j in pairs:
@@ -149,6 +153,15 @@ def test_lookalikes_are_those_of_the_plain_loop(flat):
         assert list(map(tuple, pairs.rows.tolist())) == plain_lookalikes(flat, *causes)
         assert (np.diff(pairs.distance) >= 0).all()
     assert sum(len(pairs.rows) for pairs in found.values()) > 10
+
+
+def test_a_smooth_plateau_does_not_look_like_a_noisy_one(flat):
+    smooth = (0.3 + 0.7 * np.exp(-30 * T)) * np.exp(0.02 * (flat.cell_rate % 3 + flat["seed"])[:, None] * T)
+    is_late = np.char.startswith(flat.labels, "late")[:, None]
+    found = lookalikes(changed(flat, train_loss=np.where(is_late, smooth, flat["train_loss"])))
+    for causes, pairs in found.items():
+        n_late = sum(cause.startswith("late") for cause in causes)
+        assert (len(pairs.rows) > 0) == (n_late != 1), causes
 
 
 def test_causes_whose_plateaus_look_different_have_no_lookalikes(flat):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
@@ -14,21 +15,22 @@ from curvebench.evaluation.evaluate import judge
 from curvebench.evaluation.scores import scores, scores_from_sums, sums_by_instance
 from curvebench.spec import Bool, Float
 
-RANKED = (
-    "rules",
-    "forest",
-    "constant",
-    "constant-best",
-    "chance",
-    "zoo/final-over-first",
-    "zoo/final-over-min",
-    "zoo/not-finite",
-    "zoo/late-slope",
-    "zoo/tail-spread",
-    "zoo/rises",
-    "zoo/time-of-min",
-)
-"""Diagnosers of every kind, from useless to learned."""
+RANKED: Mapping[str, tuple[str, str]] = {
+    "forest on config": ("forest", "config"),
+    "forest on telemetry": ("forest", "telemetry"),
+    "forest": ("forest", "curve"),
+    "rules": ("rules", "curve"),
+    "constant-best": ("constant-best", "curve"),
+    "constant": ("constant", "curve"),
+    "chance": ("chance", "curve"),
+    "zoo/final-over-first": ("zoo/final-over-first", "curve"),
+    "zoo/late-slope": ("zoo/late-slope", "curve"),
+    "zoo/tail-spread": ("zoo/tail-spread", "curve"),
+    "zoo/time-of-min": ("zoo/time-of-min", "curve"),
+    "zoo/rises": ("zoo/rises", "curve"),
+}
+"""Name -> diagnoser and track: every kind that is built in, and a one-liner of every kind of feature (how far, how
+steep, how noisy, when, how often)."""
 
 N_DRAWS = 1000
 
@@ -68,8 +70,8 @@ def _order(value: Float, pairs: NDArray[np.intp]) -> Float:
 def _values(dataset: Dataset) -> tuple[Float, Bool]:
     """Value of each of `RANKED`, and for each pair of them whether the difference is beyond noise."""
     values, drawn = [], []
-    for name in RANKED:
-        judgement = judge(dataset, name)
+    for name, track in RANKED.values():
+        judgement = judge(dataset, name, track=track)
         values.append(scores(judgement.judged)["value"])
         sums = sums_by_instance(judgement.judged, judgement.instance, len(judgement.family))
         weights = draw_weights(strata(judgement.family), N_DRAWS)
