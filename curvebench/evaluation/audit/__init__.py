@@ -18,7 +18,7 @@ from curvebench.evaluation.audit.splits import no_copies, out_of_distribution
 from curvebench.spec import Float, InputError
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Subject:
     """What is audited.
 

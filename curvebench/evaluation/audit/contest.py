@@ -75,7 +75,7 @@ def hold_contest(dataset: Dataset) -> Contest:
     def closed(judgement: Judgement, choice: Int) -> Closed:
         reached = scores(judgement.judged)
         value = max(reached["value"], table.value_of(choice))
-        return Closed((value - bar.value) / (1 - bar.value), (reached["macro_f1"] - bar.macro_f1) / (1 - bar.macro_f1))
+        return Closed(_share_closed(value, bar.value), _share_closed(reached["macro_f1"], bar.macro_f1))
 
     one_liners = {}
     for name in FEATURES:
@@ -84,6 +84,11 @@ def hold_contest(dataset: Dataset) -> Contest:
         one_liners[name] = closed(judgement, table.best_in_bins(one_liner))
     judgement = judge(dataset, Forest())
     return Contest(bar, one_liners, closed(judgement, table.best_expected(judgement.judged.probabilities)))
+
+
+def _share_closed(reached: float, bar: float) -> float:
+    """Of the gap from the bar to one; NaN where there is none."""
+    return (reached - bar) / (1 - bar) if bar < 1 else float("nan")
 
 
 def not_trivial(contest: Contest) -> Measured:

@@ -49,9 +49,10 @@ def separates(dataset: Dataset, against: Dataset) -> Measured:
     pairs = np.array(list(combinations(range(len(RANKED)), 2)))
     order, other_order = _order(value, pairs), _order(other_value, pairs)
     agrees = order * other_order
+    n_ranked = float(np.sqrt(np.count_nonzero(order) * np.count_nonzero(other_order)))
     clear = is_clear & other_clear
     return Measured(
-        {"tau": float(agrees.sum() / np.sqrt(np.count_nonzero(order) * np.count_nonzero(other_order)))},
+        {"tau": float(agrees.sum()) / n_ranked if n_ranked > 0 else float("nan")},
         {
             "pairs": len(pairs),
             "pairs_within_noise": int((~clear).sum()),
@@ -79,7 +80,7 @@ def _values(dataset: Dataset) -> tuple[Float, Bool]:
     tail = (1 - CONFIDENCE_LEVEL) / 2
     is_clear = []
     for first, second in combinations(drawn, 2):
-        difference = second - first
-        low, high = np.quantile(difference[~np.isnan(difference)], [tail, 1 - tail])
+        difference = (second - first)[~np.isnan(second - first)]
+        low, high = np.quantile(difference, [tail, 1 - tail]) if len(difference) else (0.0, 0.0)
         is_clear.append(low > 0 or high < 0)
     return np.array(values), np.array(is_clear)

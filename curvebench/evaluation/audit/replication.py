@@ -77,8 +77,9 @@ def draw_sample(dataset: Dataset, n: int = SAMPLE) -> Sample:
             chosen = np.flatnonzero(is_tried[i]).tolist()
         else:
             family = FAMILIES.index(label[i])
-            chosen = [int(best.index[i, family])] if best.index[i, family] >= 0 else []
-            stored_gain[i] = best.mean[i, family]
+            is_there = best.index[i, family] >= 0
+            chosen = [int(best.index[i, family])] if is_there else []
+            stored_gain[i] = best.mean[i, family] if is_there else 0.0
         trials.append(Trial(str(dataset["cell"][row]), float(dataset["base_lr"][row]), tuple(chosen)))
     return Sample(tuple(trials), label, dataset["loss_cap"][rows[:, 0]], stored_gain)
 

@@ -241,15 +241,24 @@ def _json_of(check: Check) -> dict[str, Any]:
         "figures": {
             figure.name: {
                 "what": figure.threshold.what,
-                "value": figure.value if math.isfinite(figure.value) else None,
+                "value": _plain(figure.value),
                 "relation": figure.threshold.relation,
                 "bound": figure.threshold.bound,
                 "is_met": figure.is_met,
             }
             for figure in check.figures
         },
-        "details": dict(check.details),
+        "details": _plain(check.details),
     }
+
+
+def _plain(value: Any) -> Any:
+    """Ready for JSON, which has no NaN and no infinity: None in their place."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _details_of(details: Mapping[str, Any]) -> list[str]:

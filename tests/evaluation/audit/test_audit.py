@@ -70,6 +70,21 @@ def test_a_data_set_with_nothing_to_score_is_not_judged(dataset):
         assert found[name].reason
 
 
+def test_where_there_is_nothing_to_gain_figures_are_undefined_and_fail(dataset):
+    healthy = changed(
+        dataset,
+        diagnosis=np.full(len(dataset), "healthy"),
+        accepted=np.tile(np.arange(6) == 5, (len(dataset), 1)).astype(np.uint8),
+        remedy_gain=np.where(np.isnan(dataset["remedy_gain"]), np.nan, 0).astype(np.float32),
+    )
+    found = audit(healthy, against=healthy)
+    value = next(check for check in found.checks if check.name == "not_trivial").figures[0]
+    assert np.isnan(value.value)
+    assert not value.is_met
+    json.dumps(found.to_json(), allow_nan=False)
+    assert "undefined" in found.to_markdown()
+
+
 def test_the_cheap_part_is_cheap(dataset):
     begin = time.perf_counter()
     found = cheap_audit(dataset)
