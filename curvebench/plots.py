@@ -37,14 +37,18 @@ SHOWN_RANGE = (1e-6, 20.0)
 SMOOTHING = 7
 """Points of the running median in the gallery."""
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73")  # Okabe and Ito: told apart without colour vision
-_LOWER, _HIGHER, _BEST = _COLOURS
-_STYLE: dict[Any, Any] = {
+COLOURS = ("#0072B2", "#D55E00", "#009E73")
+"""Of Okabe and Ito: told apart without colour vision."""
+
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.hashsalt": "curvebench",
 }
+"""Settings of matplotlib for every picture."""
+
+_LOWER, _HIGHER, _BEST = COLOURS
 _WITHOUT_DATE: Mapping[str, dict[str, Any] | None] = {
     ".png": None,
     ".svg": {"Date": None},
@@ -72,7 +76,7 @@ def save_plot(dataset: Dataset, run: str | None, path: str | Path, *, overwrite:
     examples = choose_gallery(dataset) if run is None else {"": [find_run(dataset, run)]}
     rows = [row for chosen in examples.values() for row in chosen]
     image, ending = io.BytesIO(), path.suffix.lower()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = draw_gallery(dataset, examples) if run is None else draw_run(dataset, rows[0])
         figure.savefig(image, format=ending[1:], dpi=130, metadata=_WITHOUT_DATE[ending])
     publish(image.getvalue(), path, overwrite=overwrite)
@@ -192,7 +196,7 @@ def _draw_panel(axes: Any, dataset: Dataset, diagnosis: str, rows: Sequence[int]
     axes.text(0.0, 1.025, MEANING[Diagnosis(diagnosis)], transform=axes.transAxes, fontsize=8.5, color="0.3")
     axes.set(yscale="log", xlim=(-0.02, 1.04))
     axes.axhline(1.0, color="0.8", linewidth=0.8, zorder=0)
-    drawn = [_draw_example(axes, dataset, row, colour) for row, colour in zip(rows, _COLOURS, strict=False)]
+    drawn = [_draw_example(axes, dataset, row, colour) for row, colour in zip(rows, COLOURS, strict=False)]
     _limit_losses(axes, 1.0, drawn)
     if drawn:
         axes.legend(

@@ -21,7 +21,7 @@ from curvebench.generation.label import Thresholds
 from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.spec import LABELS, SPLITS
 
-COMMANDS = ("generate", "info", "verify", "relabel", "plot", "evaluate", "recipes", "diagnosers")
+COMMANDS = ("generate", "info", "verify", "relabel", "plot", "evaluate", "claims", "recipes", "diagnosers")
 SUMMARY = {"n_runs", "n_cells", "labels", "splits", "content_sha256", "recipe", "format_version"}
 
 
