@@ -514,6 +514,92 @@ def _score_cell(score: float, interval: tuple[float, float], shape: tuple[int, i
     return f"{score:z{width}.{digits}f} [{low}, {high}]"
 
 
+# -------------------------------------------------------------------------------------------- claims
+
+
+@app.command()
+def claims(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Folder for the report: claims.md, and claims/ with pictures and JSON.",
+            show_default=False,
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="CLAIM", help="Check this one; may be repeated.", show_default="all")
+    ] = None,
+    effort: Annotated[str, typer.Option(help="full (minutes) or small (seconds, to try it).")] = "full",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Labelled data set for the claims about remedies. Default: some groups of a recipe are trained.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Processes. Default: all cores.", show_default=False)
+    ] = None,
+    engine: Annotated[str, typer.Option(help="fused or torch.")] = "fused",
+    list_them: Annotated[bool, typer.Option("--list", help="List the claims and check none.")] = False,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Check what is commonly said about adjusting a training run, each statement by an experiment.
+
+    Example: [bold]curvebench claims --effort small --only high-rate-is-fast[/bold]
+    """
+    from curvebench.claims import CLAIMS
+    from curvebench.claims.investigation import find_claim, find_effort, investigate
+    from curvebench.claims.report import check_folder, to_json, write_report
+    from curvebench.data.store import load
+
+    keys = list(dict.fromkeys(only or CLAIMS))
+    chosen = [find_claim(key) for key in keys]
+    if list_them:
+        _show_claims([{"claim": claim.key, "statement": claim.statement} for claim in chosen], as_json=as_json)
+        return
+    find_effort(effort)
+    dataset = None if data is None else load(data)
+    if output is not None:
+        check_folder(output, overwrite=force)
+    defaults = {"effort": (effort, "full"), "data": (data, None), "engine": (engine, "fused")}
+    given = [f"--{name} {value}" for name, (value, default) in defaults.items() if value != default]
+    command = " ".join(
+        ["curvebench claims", *(f"--only {key}" for key in only or ()), *given, f"-o {output or 'FOLDER'}"]
+    )
+    with progress_bar("experiments", quiet=quiet) as report:
+        found = investigate(
+            keys,
+            effort=effort,
+            engine=engine,
+            dataset=dataset,
+            workers=workers,
+            progress=report,
+            say=(lambda sentence: None) if quiet else say,
+        )
+    result = to_json(found, command) if output is None else write_report(found, output, command, overwrite=force)
+    if as_json:
+        show_json(result)
+        return
+    rulings = {key: measurement.verdict for key, measurement in found.measurements.items()}
+    _show_claims([{"claim": key, "verdict": str(verdict)} for key, verdict in rulings.items()], as_json=False)
+    if output is not None:
+        show(f"\nreport  {output / 'claims.md'}")
+
+
+def _show_claims(rows: Sequence[Mapping[str, str]], *, as_json: bool) -> None:
+    if as_json:
+        show_json(list(rows))
+        return
+    show_table([Column(title) for title in rows[0]], [list(row.values()) for row in rows])
+
+
 # ---------------------------------------------------------------------------------------------- audit
 
 

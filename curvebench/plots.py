@@ -44,14 +44,18 @@ SHOWN_RANGE = (1e-6, 20.0)
 SMOOTHING = 7
 """Points of the running median in the gallery."""
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73")  # Okabe and Ito: told apart without colour vision
-_LOWER, _HIGHER, _BEST = _COLOURS
-_STYLE: dict[Any, Any] = {
+COLOURS = ("#0072B2", "#D55E00", "#009E73")
+"""Of Okabe and Ito: told apart without colour vision."""
+
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.hashsalt": "curvebench",
 }
+"""Settings of matplotlib for every picture."""
+
+_LOWER, _HIGHER, _BEST = COLOURS
 _WITHOUT_DATE: Mapping[str, dict[str, Any] | None] = {
     ".png": None,
     ".svg": {"Date": None},
@@ -102,7 +106,7 @@ def _publish(draw: Callable[[], Any], path: Path, *, overwrite: bool) -> None:
     import matplotlib as mpl
 
     image, ending = io.BytesIO(), path.suffix.lower()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         draw().savefig(image, format=ending[1:], dpi=130, metadata=_WITHOUT_DATE[ending])
     publish(image.getvalue(), path, overwrite=overwrite)
 
@@ -220,7 +224,7 @@ def _draw_panel(axes: Any, dataset: Dataset, diagnosis: str, rows: Sequence[int]
     axes.text(0.0, 1.025, MEANING[Diagnosis(diagnosis)], transform=axes.transAxes, fontsize=8.5, color="0.3")
     axes.set(yscale="log", xlim=(-0.02, 1.04))
     axes.axhline(1.0, color="0.8", linewidth=0.8, zorder=0)
-    drawn = [_draw_example(axes, dataset, row, colour) for row, colour in zip(rows, _COLOURS, strict=False)]
+    drawn = [_draw_example(axes, dataset, row, colour) for row, colour in zip(rows, COLOURS, strict=False)]
     _limit_losses(axes, 1.0, drawn)
     if drawn:
         axes.legend(
@@ -360,7 +364,7 @@ def _draw_phenomenon(axes: Any, dataset: Dataset, name: str, phenomenon: Phenome
     axes.axhline(1.0, color="0.8", linewidth=0.8, zorder=0)
     drawn = []
     rows = _of_different_problems(dataset, _typical(dataset, np.flatnonzero(shown)))
-    for row, colour in zip(rows, _COLOURS, strict=False):
+    for row, colour in zip(rows, COLOURS, strict=False):
         cap = float(dataset["loss_cap"][row])
         with np.errstate(over="ignore"):
             drawn.append(dataset["train_loss"][row].astype(np.float64) / cap)
@@ -408,7 +412,7 @@ def draw_lookalikes(dataset: Dataset, found: Mapping[tuple[str, str], Lookalikes
         count = "1 pair" if len(pairs.rows) == 1 else f"{len(pairs.rows):,} pairs"
         axes.text(0.97, 0.95, count, transform=axes.transAxes, ha="right", va="top", color="0.4")
         drawn = []
-        for row, cause, colour in zip(pairs.rows[:1].reshape(-1), pairs.causes, _COLOURS, strict=False):
+        for row, cause, colour in zip(pairs.rows[:1].reshape(-1), pairs.causes, COLOURS, strict=False):
             loss = dataset["train_loss"][row].astype(np.float64)
             drawn.append(loss / np.exp(np.log(loss).mean()))
             progress = dataset["step"][row] / max(1, int(dataset["step"][row, -1]))

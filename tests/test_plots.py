@@ -206,7 +206,7 @@ def test_smoothing_is_a_running_median_of_what_is_finite():
 def test_a_run_with_every_resumption_and_every_gain(dataset, label):
     row = int(np.flatnonzero(dataset["diagnosis"] == label)[0])
     curves, gains = rendered(plots.draw_run(dataset, row)).axes
-    resumed = [line for line in curves.lines if line.get_linestyle() == "--" and line.get_color() in plots._COLOURS[:2]]
+    resumed = [line for line in curves.lines if line.get_linestyle() == "--" and line.get_color() in plots.COLOURS[:2]]
     assert len(resumed) == len(dataset.meta.resumes)
     assert {"training loss", "validation loss"} <= set(curves.get_legend_handles_labels()[1])
     tried = ~np.isnan(dataset["remedy_gain"][row])
