@@ -44,7 +44,7 @@ ROOMS = {
     "torch": ("generation/engine/stacked.py",),
     "numba": ("generation/engine/",),
     "h5py": ("data/store.py",),
-    "matplotlib": ("plots.py", "claims/pictures.py"),
+    "matplotlib": ("plots/", "claims/pictures.py"),
     "sklearn": (
         "generation/problems/bundled.py",
         "data/neighbours.py",
