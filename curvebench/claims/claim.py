@@ -11,7 +11,7 @@ from typing import Any
 from curvebench.claims.trials import Effort
 from curvebench.spec import Engine
 
-FEW = 4
+FEW = 2
 """Conditions whose effects are all named in the sentence of a verdict; of more only the extremes are."""
 
 
@@ -53,16 +53,16 @@ def exactly(value: float) -> Estimate:
 
 
 def number(value: float) -> str:
-    """A figure as it is printed: two decimals, or two digits where those would say nothing.
+    """A figure as it is printed: two decimals, or two digits where it is small.
 
-    >>> number(0.3141), number(-0.0), number(0.00012), number(1234.5)
-    ('0.31', '0', '0.00012', '1234')
+    >>> number(0.3141), number(-0.0), number(0.0178), number(1234.5)
+    ('0.31', '0', '0.018', '1234')
     """
     if value == 0:
         return "0"
     if abs(value) >= 100:
         return f"{value:.0f}"
-    return f"{value:.2f}" if abs(value) >= 0.005 else f"{value:.2g}"
+    return f"{value:.2f}" if abs(value) >= 0.095 else f"{value:.2g}"
 
 
 @dataclass(frozen=True)

@@ -303,8 +303,8 @@ def judge_several(seen: Sequence[SeveralLabels]) -> Measurement:
             (*rows, ("somebody who knows the probabilities", floor, floor)),
         ),
         panels=tuple(
-            _pairing([getattr(s, name) for s in seen], list(WAYS), f"wrong labels when {words}")
-            for words, name in columns.items()
+            _pairing([getattr(s, name) for s in seen], list(WAYS), f"wrong labels, {words}")
+            for words, name in {"threshold 0.5": "at_half", "best threshold": "at_chosen"}.items()
         ),
     )
 

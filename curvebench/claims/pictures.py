@@ -17,6 +17,9 @@ PALETTE = (*COLOURS, "#CC79A7", "#E69F00", "#56B4E9", "0.45")
 PANEL_WIDTH, PANEL_HEIGHT = 3.6, 2.9
 """Inches."""
 
+LEGEND_MARK, LEGEND_LETTER = 0.6, 0.07
+"""Inches that an entry of a legend takes, and each letter of it."""
+
 FEW_POINTS = 30
 """Lines of more points than this are drawn without marks."""
 
@@ -39,9 +42,14 @@ def draw(panels: Sequence[Panel]) -> bytes:
         grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=is_one_scale)
         for axes, panel in zip(grid.flat, panels, strict=True):
             _draw_panel(axes, panel)
+        if is_one_scale:
+            for axes in grid[:, 1:].flat:
+                axes.set_ylabel("")
         if len(panels[0].series) > 1 and len(panels[0].ticks) != len(panels[0].series):
-            figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-        figure.savefig(image, format="png", dpi=100)
+            longest = max(len(series.name) for series in panels[0].series)
+            n = max(1, int(width * n_columns / (LEGEND_MARK + LEGEND_LETTER * longest)))
+            figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=n, frameon=False)
+        figure.savefig(image, format="png", dpi=90)
     return image.getvalue()
 
 
@@ -59,7 +67,7 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
     for series, colour in zip(panel.series, PALETTE, strict=False):
         _draw_series(axes, series, colour, is_line=panel.is_line)
     if panel.ticks:
-        axes.set_xticks(range(len(panel.ticks)), panel.ticks)
+        axes.set_xticks(range(len(panel.ticks)), panel.ticks, fontsize=8 if len(panel.ticks) <= 5 else 6.5)
 
 
 def _draw_series(axes: Any, series: Series, colour: str, *, is_line: bool) -> None:

@@ -141,7 +141,7 @@ def observe(case: int, effort: Effort, engine: Engine) -> GainTable:
 
 EXPERIMENT = Experiment(
     what=(
-        "Groups of a published recipe, each with another problem instance, are trained, remedied and labelled as "
+        "Groups of a shipped recipe, each with another problem instance, are trained, remedied and labelled as "
         "for the data set (or the labelled runs of the file given with `--data` are taken). For every diagnosis, "
         "the gain of each remedy in the dose (factor, moment) that was best for the other seeds of the same cell "
         "and rate."
