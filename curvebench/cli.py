@@ -156,9 +156,14 @@ def generate(
 
 
 def _say_shortfalls(dataset: Dataset, path: Path) -> None:
-    """The cheap part of the audit of a data set that others may publish: a sentence, and never a failure."""
+    """The cheap part of the audit of a data set that others may publish: a sentence, and never a failure.
+
+    A data set with a handful of problems, to try things with, is not held to it.
+    """
     from curvebench.evaluation.audit import cheap_audit
 
+    if min(dataset.summary()["n_problem_instances"].values()) < ENOUGH_INSTANCES:
+        return
     shortfalls = cheap_audit(dataset).shortfalls
     if shortfalls:
         say(

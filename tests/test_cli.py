@@ -14,6 +14,7 @@ from command import Terminal, command
 from oracles.tiny_recipe import TINY
 
 import curvebench
+from curvebench import cli
 from curvebench.data import store
 from curvebench.data.phenomena import PHENOMENA, count_phenomena
 from curvebench.diagnosers import DIAGNOSERS
@@ -207,6 +208,8 @@ def test_in_a_terminal_generate_shows_a_bar_that_moves_per_group(tiny_recipe, tm
 def test_a_shipped_recipe_ends_with_what_fell_short(tiny_recipe, generated, tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "shipped_recipes", lambda: {"tiny": tiny_recipe})
     monkeypatch.setattr(generation, "generate", lambda *arguments, **options: curvebench.load(generated[0]))
+    assert len(command("generate", "tiny", "-o", tmp_path / "x.h5").err.splitlines()) == 1, "too few problems to judge"
+    monkeypatch.setattr(cli, "ENOUGH_INSTANCES", 1)
     done = command("generate", "tiny", "-o", tmp_path / "x.h5", "--json")
     assert done.code == 0
     assert done.json["recipe"] == "tiny"
