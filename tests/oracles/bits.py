@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from oracles.jobs import CURVES, make_job
-from oracles.tiny_recipe import TINY
+from oracles.tiny_recipe import tiny_text
 
 import curvebench
 from curvebench.generation.engine import kernels
@@ -16,7 +16,15 @@ from curvebench.generation.engine.fused import FusedEngine
 from curvebench.generation.recipe import parse_recipe
 from curvebench.spec import HIDDEN_ACTIVATIONS, OPTIMIZERS, TASKS, Output
 
-FUSED_TINY = TINY.replace('engine = "torch"', 'engine = "fused"')
+PLAIN = tiny_text(('engine = "torch"', 'engine = "fused"'))
+TUNED = tiny_text(
+    ('engine = "torch"', 'engine = "fused"'),
+    ('phenomenon = "all"', 'phenomenon = "all"\nfine_tuning = true\ninput_scale = [0.3, 30.0]'),
+    ('shape = "cosine"', 'shape = "cosine_restarts"\ncycles = 2.5\nuntil = 0.9\nwarmup = 0.1'),
+    ('activation = "tanh"\nloss', 'activation = "hardtanh"\nloss'),
+    ("lowest_rate = 0.003", "lowest_rate = 0.003\nbad_batches = 2"),
+)
+"""All that a recipe can ask for beside."""
 
 
 def hash_of_jobs() -> str:
@@ -44,14 +52,16 @@ def hash_of_jobs() -> str:
     return digest.hexdigest()
 
 
-def content_hash(workers: int) -> str:
+def content_hash(recipe: str, workers: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        data = curvebench.generate(parse_recipe(FUSED_TINY), Path(folder) / "tiny.h5", workers=workers)
+        data = curvebench.generate(parse_recipe(recipe), Path(folder) / "tiny.h5", workers=workers)
     return data.summary()["content_sha256"]
 
 
 if __name__ == "__main__":
-    hashes = {"jobs": hash_of_jobs(), "content": content_hash(workers=int(sys.argv[1]))}
+    hashes = {"jobs": hash_of_jobs()}
+    for name, recipe in (("content", PLAIN), ("tuned", TUNED)):
+        hashes[name] = content_hash(recipe, workers=int(sys.argv[1]))
     assembly = "".join(kernels.train_runs.inspect_asm().values())
     seen = {name: name in assembly for name in ("zmm", "ymm", "vfmadd")}
     print(json.dumps({**hashes, **seen}))  # noqa: T201

@@ -17,7 +17,8 @@ pytest.importorskip("numba")
 from llvmlite import binding
 
 JOBS = "299c06c0cc66a82812024d2b0d917453e05171b1dc8cb16d4583167e7bcf66bc"
-CONTENT = "c2e04e9a559beb0622faa5bfc23643be6c53a6fd213f4e7f0eebbb420c511a34"
+TUNED = "8a28a58d52e9e3659566c38a25b2c06dc23c8ab0997bd79ee2f452a7f178845c"
+CONTENT = "024bec715cec1412db6cc433116622816239a0f1c3dd5589e3809136c17bb187"
 
 TARGETS = {
     # name: (environment, features of the host that it needs, vector registers and instructions expected in the code)
@@ -51,4 +52,4 @@ def test_bits_are_the_same_for_every_target(target, tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert {name: found[name] for name in expected} == expected
-    assert (found["jobs"], found["content"]) == (JOBS, CONTENT)
+    assert (found["jobs"], found["content"], found["tuned"]) == (JOBS, CONTENT, TUNED)
