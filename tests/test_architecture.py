@@ -14,6 +14,7 @@ import pytest
 import curvebench
 from curvebench.diagnosers import DIAGNOSERS
 from curvebench.generation.engine import ENGINES
+from curvebench.generation.networks import MODULES
 from curvebench.generation.problems import FAMILIES
 from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.generation.schedules import SHAPES
@@ -36,7 +37,7 @@ MAY_IMPORT = {
 """Part of the house -> the parts that it may import beside itself. A new part has to find its place here."""
 
 ROOMS = {
-    "torch": ("generation/engine/stacked.py",),
+    "torch": ("generation/engine/stacked.py", "generation/engine/modules.py"),
     "numba": ("generation/engine/",),
     "h5py": ("data/store.py",),
     "matplotlib": ("plots.py",),
@@ -154,7 +155,7 @@ def test_what_is_public_exists():
 # -------------------------------------------------------------------------------------------- registries
 
 
-@pytest.mark.parametrize("target", [*ENGINES.values(), *(entry.target for entry in DIAGNOSERS.values())])
+@pytest.mark.parametrize("target", [*ENGINES.values(), *MODULES.values(), *(entry.target for entry in DIAGNOSERS.values())])
 def test_what_a_registry_names_exists(target):
     module, _, attribute = target.partition(":")
     assert module in MODULES
@@ -162,7 +163,9 @@ def test_what_a_registry_names_exists(target):
 
 
 @pytest.mark.parametrize(
-    "registry", [DIAGNOSERS, ENGINES, FAMILIES, SHAPES], ids=["diagnosers", "engines", "problems", "shapes"]
+    "registry",
+    [DIAGNOSERS, ENGINES, FAMILIES, MODULES, SHAPES],
+    ids=["diagnosers", "engines", "problems", "modules", "shapes"],
 )
 def test_names_are_words_that_are_typed_easily(registry):
     assert registry
