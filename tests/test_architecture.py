@@ -13,8 +13,8 @@ import pytest
 
 import curvebench
 from curvebench.diagnosers import DIAGNOSERS
+from curvebench.generation import networks
 from curvebench.generation.engine import ENGINES
-from curvebench.generation.networks import MODULES
 from curvebench.generation.problems import FAMILIES
 from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.generation.schedules import SHAPES
@@ -155,7 +155,9 @@ def test_what_is_public_exists():
 # -------------------------------------------------------------------------------------------- registries
 
 
-@pytest.mark.parametrize("target", [*ENGINES.values(), *MODULES.values(), *(entry.target for entry in DIAGNOSERS.values())])
+@pytest.mark.parametrize(
+    "target", [*ENGINES.values(), *networks.MODULES.values(), *(entry.target for entry in DIAGNOSERS.values())]
+)
 def test_what_a_registry_names_exists(target):
     module, _, attribute = target.partition(":")
     assert module in MODULES
@@ -164,7 +166,7 @@ def test_what_a_registry_names_exists(target):
 
 @pytest.mark.parametrize(
     "registry",
-    [DIAGNOSERS, ENGINES, FAMILIES, MODULES, SHAPES],
+    [DIAGNOSERS, ENGINES, FAMILIES, networks.MODULES, SHAPES],
     ids=["diagnosers", "engines", "problems", "modules", "shapes"],
 )
 def test_names_are_words_that_are_typed_easily(registry):

@@ -19,6 +19,7 @@ from curvebench.generation.problems.bundled import (
 from curvebench.generation.problems.functions import make_compass, make_friedman1, make_sine
 from curvebench.generation.problems.mixtures import make_gaussian_mixture, make_moons, make_spirals
 from curvebench.generation.problems.problem import FITTING, TARGET_RANGES, Problem, constant_loss
+from curvebench.generation.problems.sequences import make_sequences
 from curvebench.generation.problems.teachers import (
     make_counts,
     make_teacher,
@@ -45,6 +46,7 @@ FAMILIES: Mapping[str, Maker] = {
     "spirals": make_spirals,
     "moons": make_moons,
     "gaussian_mixture": make_gaussian_mixture,
+    "sequences": make_sequences,
 }
 
 MIN_TRAIN, MIN_VAL = 16, 8
