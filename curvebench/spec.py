@@ -201,7 +201,7 @@ class ModuleNetwork:
     it. Its module maps (batch, n_inputs) to (batch, n_outputs).
 
     Attributes:
-        module: the factory: a name of `curvebench.generation.networks.MODULES`, or "package.module:callable".
+        module: the factory: a name of `curvebench.generation.engine.MODULES`, or "package.module:callable".
         n_inputs: features per example; an example is flat, and the module gives it its shape.
         n_outputs: outputs per example.
         depth: number of layers or blocks.

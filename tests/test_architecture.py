@@ -13,8 +13,8 @@ import pytest
 
 import curvebench
 from curvebench.diagnosers import DIAGNOSERS
-from curvebench.generation import networks
 from curvebench.generation.engine import ENGINES
+from curvebench.generation.engine import MODULES as NETWORKS
 from curvebench.generation.problems import FAMILIES
 from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.generation.schedules import SHAPES
@@ -156,7 +156,7 @@ def test_what_is_public_exists():
 
 
 @pytest.mark.parametrize(
-    "target", [*ENGINES.values(), *networks.MODULES.values(), *(entry.target for entry in DIAGNOSERS.values())]
+    "target", [*ENGINES.values(), *NETWORKS.values(), *(entry.target for entry in DIAGNOSERS.values())]
 )
 def test_what_a_registry_names_exists(target):
     module, _, attribute = target.partition(":")
@@ -166,8 +166,8 @@ def test_what_a_registry_names_exists(target):
 
 @pytest.mark.parametrize(
     "registry",
-    [DIAGNOSERS, ENGINES, FAMILIES, networks.MODULES, SHAPES],
-    ids=["diagnosers", "engines", "problems", "modules", "shapes"],
+    [DIAGNOSERS, ENGINES, FAMILIES, NETWORKS, SHAPES],
+    ids=["diagnosers", "engines", "problems", "networks", "shapes"],
 )
 def test_names_are_words_that_are_typed_easily(registry):
     assert registry

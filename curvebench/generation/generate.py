@@ -12,10 +12,10 @@ from curvebench.data.dataset import Dataset, concatenate
 from curvebench.data.store import check_target, load, write
 from curvebench.data.versions import package_versions
 from curvebench.generation.backends import available_cores, run_local
-from curvebench.generation.engine import make_engine
+from curvebench.generation.engine import MLP, make_engine
 from curvebench.generation.intervene import run_group
 from curvebench.generation.plan import Cost, Group, compute_cost, make_plan
-from curvebench.generation.recipe import RecipeFile, load_recipe, parse_recipe, with_engine
+from curvebench.generation.recipe import Recipe, RecipeFile, load_recipe, parse_recipe, with_engine
 from curvebench.generation.table import make_shard
 from curvebench.remedies import fixed_actions
 from curvebench.spec import InputError, UsageError
@@ -48,6 +48,7 @@ def generate(
     workers: int | None = None,
     device: str = "cpu",
     overwrite: bool = False,
+    trust: bool = False,
     limits: Limits | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda sentence: None,
@@ -65,6 +66,7 @@ def generate(
             under `if __name__ == "__main__":`; with workers=1 all is done in this process.
         device: of the torch engine.
         overwrite: replace a file that exists.
+        trust: run foreign code that the recipe names as a network.
         limits: what the recipe may ask for.
         progress: called after every group.
         say: told what takes long besides, compiling for instance.
@@ -74,11 +76,13 @@ def generate(
 
     Raises:
         InputError: the recipe has faults.
-        UsageError: the recipe exceeds a limit, or the output cannot be written.
+        UsageError: the recipe exceeds a limit, names foreign code that is not trusted or a network that its engine
+            cannot train, or the output cannot be written.
     """
-    recipe_file = recipe if isinstance(recipe, RecipeFile) else load_recipe(recipe)
+    recipe_file = recipe if isinstance(recipe, RecipeFile) else load_recipe(recipe, trust=trust)
     if engine is not None:
         recipe_file = with_engine(recipe_file, engine)
+    check_engine(recipe_file.recipe)
     path = Path(output)
     check_target(path, overwrite=overwrite)
     plan = make_plan(recipe_file.recipe)
@@ -96,6 +100,20 @@ def generate(
         raise
     _remove_parts(folder)
     return dataset
+
+
+def check_engine(recipe: Recipe) -> None:
+    """Refuse networks that only another engine can train.
+
+    Raises:
+        UsageError: with the network and the engine that can.
+    """
+    for network in recipe.networks:
+        if network.module != MLP and recipe.engine != "torch":
+            raise UsageError(
+                f"The engine {recipe.engine!r} trains MLPs; the network {network.name!r} ({network.module}) needs "
+                "--engine torch."
+            )
 
 
 def check_limits(cost: Cost, limits: Limits) -> None:
@@ -176,7 +194,7 @@ def _remove_parts(folder: Path) -> None:
 
 
 def _make_part(recipe_text: str, folder: Path, device: str, group: Group) -> None:
-    recipe_file = parse_recipe(recipe_text)
+    recipe_file = parse_recipe(recipe_text, trust=True)  # who called the worker has asked
     engine = make_engine(recipe_file.recipe.engine, device)
     outcomes = run_group(recipe_file.recipe, group, engine)
     write(make_shard(recipe_file, outcomes), _part_path(folder, group), overwrite=True)

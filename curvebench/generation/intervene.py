@@ -22,7 +22,6 @@ from curvebench.spec import (
     Engine,
     Float,
     Int,
-    Network,
     Output,
     Remedy,
     State,
@@ -132,14 +131,7 @@ class _GroupTrainer:
         self.shift_of_column = dict(zip(restarts, shifts, strict=True))
         self.problem = make_problem(group.family, group.instance, recipe.master_seed, group.n_train, group.n_val)
         self.optimizer = group.setting.to_optimizer()
-        self.network = Network(
-            self.problem.train_inputs.shape[1],
-            self.problem.train_targets.shape[1],
-            group.network.depth,
-            group.network.width,
-            group.network.activation,
-            group.network.init_gain,
-        )
+        self.network = group.network.to_network(self.problem.train_inputs.shape[1], self.problem.train_targets.shape[1])
         self.cells = self._cells()
         self.fitting = {c.schedule.name: i for i, c in enumerate(self.cells) if c.output == self.cells[0].output}
         self.caps = np.array(

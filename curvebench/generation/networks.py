@@ -1,4 +1,4 @@
-"""Networks by name, their size, and initial weights from a stream of their own: the same for every rate and output."""
+"""How large networks are, and initial weights from a stream of their own: the same for every rate and output."""
 
 from __future__ import annotations
 
@@ -6,16 +6,6 @@ import numpy as np
 
 from curvebench.generation.random_streams import stream
 from curvebench.spec import Float, ModuleNetwork, Network, State
-
-MLP = "mlp"
-"""What a network is called that is no module."""
-
-MODULES: dict[str, str] = {
-    "conv": "curvebench.generation.engine.modules:Convolutional",
-    "recurrent": "curvebench.generation.engine.modules:Recurrent",
-    "attention": "curvebench.generation.engine.modules:Attention",
-}
-"""Name -> module:factory. They need torch, so each is imported when it is asked for."""
 
 _HE = ("relu", "gelu")
 

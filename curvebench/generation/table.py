@@ -167,6 +167,7 @@ def _descriptions(outcomes: GroupOutcomes) -> Mapping[str, Any]:
         "problem": problem.name,
         "problem_family": problem.family,
         "task": problem.task,
+        "architecture": group.network.module,
         "depth": group.network.depth,
         "width": group.network.width,
         "activation": group.network.activation,

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from curvebench.generation.networks import MODULES
+from curvebench.generation.engine import MODULES
 from curvebench.spec import SEQUENCE_FEATURES, Float, ModuleNetwork, UsageError
 
 Factory = Callable[[int, int, int, int, str], nn.Module]

@@ -1,51 +1,62 @@
-"""Short sequences of vectors whose class depends on one step: which one, a mark in the sequence says."""
+"""Short sequences of vectors whose class depends on the order of what happens in them."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from curvebench.generation.portable_math import Float64, exp, ordered_sum
 from curvebench.generation.problems.assembly import class_problem
 from curvebench.generation.problems.draws import instance_streams, integer_between, number_between
-from curvebench.generation.problems.mixtures import class_posterior
 from curvebench.generation.problems.problem import Problem
 from curvebench.spec import SEQUENCE_FEATURES
 
-N_COORDINATES = SEQUENCE_FEATURES - 1
-"""The last feature of a step is the mark."""
-
-CLOUDS = np.concatenate([np.eye(N_COORDINATES), -np.eye(N_COORDINATES)])
-"""Directions from the origin in which classes have their cloud, (n_clouds, n_coordinates)."""
-
 
 def make_sequences(index: int, master_seed: int, n_train: int, n_val: int) -> Problem:
-    """Of which of 3 to 6 clouds is the vector that stands 0 to 2 steps after the mark? 4 to 10 steps.
+    """Which of 2 or 3 kinds was the first of two events, and which the second? 4 or 9 classes, 4 to 8 steps.
 
-    The vector of each step comes from a random class: its cloud lies 2 to 4 from the origin on an axis and has
-    deviation 1. One step has the mark. The label is the class of the step that the mark points at; 2 to 15 % of the
-    labels are random. An example is flat, step by step: three coordinates, then the mark (0 or 1) before scaling.
+    At two steps of a sequence something happens: the coordinate of its kind is 1 higher. All four coordinates of every
+    step have Gaussian noise of deviation 0.15 to 0.4, and 2 to 20 % of the labels are random. An example is flat, step
+    by step.
 
-    Source: in the spirit of the tasks of S. Hochreiter & J. Schmidhuber (1997), "Long short-term memory".
+    Source: after the temporal order problem of S. Hochreiter & J. Schmidhuber (1997), "Long short-term memory",
+    Neural Computation 9, 1735-1780.
     """
     parameters, examples, noise = instance_streams("sequences", index, master_seed)
-    n_steps, n_classes = integer_between(parameters, 4, 10), integer_between(parameters, 3, len(CLOUDS))
-    lag = integer_between(parameters, 0, 2)
-    centres = number_between(parameters, 2.0, 4.0) * CLOUDS[:n_classes]
-    label_noise = number_between(parameters, 0.02, 0.15)
-    n = n_train + n_val
-    classes = examples.integers(n_classes, (n, n_steps))
-    vectors = centres[classes] + examples.normal((n, n_steps, N_COORDINATES))
-    marked = examples.integers(n_steps - lag, n)
-    mark = np.arange(n_steps) == marked[:, None]
-    asked = np.arange(n), marked + lag
+    n_steps, n_kinds = integer_between(parameters, 4, 8), integer_between(parameters, 2, 3)
+    scatter, label_noise = number_between(parameters, 0.15, 0.4), number_between(parameters, 0.02, 0.2)
+    n, n_classes = n_train + n_val, n_kinds * n_kinds
+    steps = np.sort(examples.permutations(n_steps, n)[:, :2], axis=1)
+    kinds = examples.integers(n_kinds, (n, 2))
+    vectors = scatter * examples.normal((n, n_steps, SEQUENCE_FEATURES))
+    vectors[np.arange(n)[:, None], steps, kinds] += 1.0
     is_random = noise.uniform(n) < label_noise
-    posterior = class_posterior(vectors[asked], centres[:, None], 1.0)
     return class_problem(
         "sequences",
         index,
         n_train,
-        inputs=np.concatenate([vectors, mark[:, :, None]], axis=2).reshape(n, n_steps * SEQUENCE_FEATURES),
-        labels=np.where(is_random, noise.integers(n_classes, n), classes[asked]),
+        inputs=vectors.reshape(n, n_steps * SEQUENCE_FEATURES),
+        labels=np.where(is_random, noise.integers(n_classes, n), n_kinds * kinds[:, 0] + kinds[:, 1]),
         n_classes=n_classes,
         task="multiclass",
-        posterior=(1.0 - label_noise) * posterior + label_noise / n_classes,
+        posterior=(1.0 - label_noise) * _posterior(vectors[:, :, :n_kinds], scatter) + label_noise / n_classes,
     )
+
+
+def _posterior(coordinates: Float64, scatter: float) -> Float64:
+    """Probabilities (n, n_kinds²) of the pairs of kinds before label noise, by Bayes' rule.
+
+    An event of some kind at some step makes the coordinate there likelier by a factor; every pair of steps is as likely
+    as the next.
+
+    Args:
+        coordinates: (n, n_steps, n_kinds), one for each kind.
+        scatter: deviation of their noise.
+    """
+    factor = exp((coordinates - 0.5) / (scatter * scatter))
+    earlier = np.zeros_like(factor[:, 0])
+    pairs = np.zeros((*earlier.shape, earlier.shape[1]))
+    for step in range(factor.shape[1]):
+        pairs += earlier[:, :, None] * factor[:, step, None, :]
+        earlier = earlier + factor[:, step]
+    flat = pairs.reshape(len(pairs), -1)
+    return flat / ordered_sum(flat, axis=1)[:, None]

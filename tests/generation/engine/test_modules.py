@@ -18,10 +18,10 @@ from oracles.plain_engine import PlainEngine
 from torch import nn
 
 from curvebench.generation import networks
-from curvebench.generation.engine import modules, stacked
+from curvebench.generation.engine import MODULES, modules, stacked
 from curvebench.generation.engine.modules import check_stackable, make_module, n_parameters
 from curvebench.generation.engine.stacked import TorchEngine
-from curvebench.generation.networks import MODULES, initial_parameters
+from curvebench.generation.networks import initial_parameters
 from curvebench.spec import (
     HIDDEN_ACTIVATIONS,
     OPTIMIZERS,
