@@ -105,6 +105,9 @@ def generate(
         str | None, typer.Option(help="fused or torch, in place of the recipe's.", show_default=False)
     ] = None,
     device: Annotated[str, typer.Option(help="Device of the torch engine, for instance cuda.")] = "cpu",
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run foreign code that the recipe names as a network.")
+    ] = False,
     max_runs: Annotated[
         int | None, typer.Option(min=1, help="Allow this many trained runs.", show_default=False)
     ] = None,
@@ -130,7 +133,9 @@ def generate(
     from curvebench.generation.plan import compute_cost, make_plan
     from curvebench.generation.recipe import is_shipped, load_recipe
 
-    recipe_file = load_recipe(recipe)
+    if trust:
+        _look_here()
+    recipe_file = load_recipe(recipe, trust=trust)
     check_target(output, overwrite=force)
     if not quiet:
         say(_cost_line(recipe_file.recipe.name, compute_cost(recipe_file.recipe, make_plan(recipe_file.recipe))))
@@ -403,6 +408,14 @@ def evaluate(
         str | None,
         typer.Option(help="What diagnosers are shown: curve, telemetry or config.", show_default="what each needs"),
     ] = None,
+    fit_on: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Data set on whose split train diagnosers are fitted and fixed actions were chosen.",
+            show_default="FILE",
+        ),
+    ] = None,
     references: Annotated[bool, typer.Option(help="Score constant, constant-best, chance and oracle beside.")] = True,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -423,14 +436,19 @@ def evaluate(
     with output_to_stderr():
         _look_up(asked, split or [], track)
     dataset = load(file)
+    fitting = dataset if fit_on is None else load(fit_on)
+    _say_what_is_not_tried(fitting, dataset)
     splits = list(dict.fromkeys(split)) if split else _scored_splits(dataset)
     names = [*asked, *(name for name in REFERENCES if references and name not in asked)]
-    if "constant-best" in names and "constant-best" not in asked and not dataset.split("train").is_scored.any():
+    if "constant-best" in names and "constant-best" not in asked and not fitting.split("train").is_scored.any():
         names.remove("constant-best")
-        say("constant-best is left out: it is chosen on the split train, which has no scored runs")
+        say(
+            "constant-best is left out: it is chosen on the split train, which has no scored runs; "
+            "--fit-on names a data set that has"
+        )
     jobs = [(split_name, name, track if name in asked else None) for split_name in splits for name in names]
     with progress_bar("evaluating", quiet=quiet) as report, output_to_stderr():  # what diagnosers print is no data
-        results = _evaluate_all(dataset, jobs, report)
+        results = _evaluate_all(dataset, fitting, jobs, report)
     if as_json:
         show_json({"results": [result.to_json() for result in results]})
     else:
@@ -448,12 +466,17 @@ def _look_up(asked: Sequence[str], splits: Sequence[str], track: str | None) -> 
     for split in splits:
         if split not in SPLITS:
             raise UsageError(f"There is no split {split!r}; there are {', '.join(SPLITS)}.")
-    is_foreign = any(":" in name for name in asked)
-    if is_foreign and not sys.flags.safe_path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    if any(":" in name for name in asked):
+        _look_here()
     for name in asked:
         if not (name in DIAGNOSERS and DIAGNOSERS[name].is_reference):
             checked_track(resolve(name), track)
+
+
+def _look_here() -> None:
+    """Let modules of the current folder be found."""
+    if not sys.flags.safe_path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
 
 
 def _scored_splits(dataset: Dataset) -> list[str]:
@@ -467,8 +490,19 @@ def _scored_splits(dataset: Dataset) -> list[str]:
     return scored
 
 
+def _say_what_is_not_tried(fit_on: Dataset, dataset: Dataset) -> None:
+    """Note which fixed actions of a data set another one has not among its remedies."""
+    tried = dataset.meta.remedies
+    actions = [(diagnosis, fit_on.meta.remedies[i]) for diagnosis, i in fit_on.meta.fixed_actions.items()]
+    if absent := [f"{remedy} ({diagnosis})" for diagnosis, remedy in actions if remedy not in tried]:
+        say(f"note: the nearest tried remedy stands in for {', '.join(absent)}, which the scored data set has not")
+
+
 def _evaluate_all(
-    dataset: Dataset, jobs: Sequence[tuple[str, str, str | None]], report: Callable[[float, float], None] | None
+    dataset: Dataset,
+    fit_on: Dataset,
+    jobs: Sequence[tuple[str, str, str | None]],
+    report: Callable[[float, float], None] | None,
 ) -> list[Result]:
     from curvebench.evaluation.evaluate import evaluate as evaluate_diagnoser
 
@@ -476,7 +510,7 @@ def _evaluate_all(
     for split, name, track in jobs:
         if report:
             report(len(results), len(jobs))
-        results.append(evaluate_diagnoser(dataset, name, split=split, track=track))
+        results.append(evaluate_diagnoser(dataset, name, split=split, track=track, fit_on=fit_on))
     if report:
         report(len(jobs), len(jobs))
     return results
@@ -714,7 +748,7 @@ def recipes(
         show_json(recipe_json_schema())
         return
     if name is not None:
-        found = load_recipe(name)
+        found = load_recipe(name, trust=True)  # printing runs nothing
         if as_json:
             show_json(found.recipe.model_dump(mode="json"))
         else:

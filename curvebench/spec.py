@@ -193,6 +193,36 @@ class Network:
         return sum((n_in + 1) * n_out for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False))
 
 
+@dataclass(frozen=True)
+class ModuleNetwork:
+    """A network that a factory of `torch.nn.Module` makes, without its output activation; engine `torch` only.
+
+    The factory is called with `(n_inputs, n_outputs, depth, width, activation)` and says what the last three mean to
+    it. Its module maps (batch, n_inputs) to (batch, n_outputs).
+
+    Attributes:
+        module: the factory: a name of `curvebench.generation.engine.MODULES`, or "package.module:callable".
+        n_inputs: features per example; an example is flat, and the module gives it its shape.
+        n_outputs: outputs per example.
+        depth: number of layers or blocks.
+        width: units or channels of each.
+        activation: one of `HIDDEN_ACTIVATIONS`.
+        init_gain: factor on the factory's own initial values of all parameters with two axes or more.
+    """
+
+    module: str
+    n_inputs: int
+    n_outputs: int
+    depth: int
+    width: int
+    activation: str
+    init_gain: float = 1.0
+
+
+SEQUENCE_FEATURES = 4
+"""Features of every step of a sequence. An example is flat, step by step, so it has n_inputs / 4 steps."""
+
+
 @dataclass(frozen=True, order=True)
 class Output:
     """How a network ends: what is applied to its last layer and the loss that it is trained with.
@@ -239,7 +269,8 @@ class State(_Frozen):
     """Networks at one moment of their training; where a run starts and where a remedy resumes.
 
     Attributes:
-        parameters: (n_runs, n_parameters); layer by layer, weights (n_in, n_out) row by row, then biases.
+        parameters: (n_runs, n_parameters); of an MLP layer by layer, weights (n_in, n_out) row by row, then biases;
+            of a module in the order of its `named_parameters`, each row by row.
         slots: (n_runs, n_slots, n_parameters); momentum; or first, then second moment; or second moment.
         n_updates: updates already made.
     """
@@ -256,7 +287,7 @@ class TrainingJob(_Frozen):
     A trainer multiplies gradients by `rates` and never knows what a fault is.
 
     Attributes:
-        network: the shape shared by all runs.
+        network: shared by all runs.
         task: one of `TASKS`.
         output: output activation and loss, shared by all runs.
         optimizer: shared by all runs.
@@ -274,7 +305,7 @@ class TrainingJob(_Frozen):
         telemetry: record validation loss and gradient norm too.
     """
 
-    network: Network
+    network: Network | ModuleNetwork
     task: str
     output: Output
     optimizer: Optimizer

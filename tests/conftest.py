@@ -160,6 +160,7 @@ def _what_was_trained(rows: _Rows, rng: np.random.Generator) -> dict[str, Array]
         "problem_family": family,
         "task": np.where(is_classes, "binary", "regression"),
         "target_range": np.where(is_classes, "classes", "real"),
+        "architecture": np.full(len(rows), "mlp"),
         "depth": per_group(1, 2),
         "width": per_group(8, 16),
         "activation": per_group("relu", "tanh"),
@@ -295,7 +296,12 @@ def _fixed_actions(columns: dict[str, Array]) -> dict[str, int]:
 
 # ------------------------------------------------------------------------------------------------ skipped tests
 
-MAY_SKIP_IN_CI = ("this machine has a GPU", "this processor cannot execute the target", "promised for x86-64 only")
+MAY_SKIP_IN_CI = (
+    "this machine has a GPU",
+    "this processor cannot execute the target",
+    "promised for x86-64 only",
+    "takes some minutes more",
+)
 """Reasons for which a test may be skipped in CI; any other skip there means that CI lacks something."""
 
 

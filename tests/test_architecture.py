@@ -16,6 +16,7 @@ import curvebench
 from curvebench.claims import CLAIMS
 from curvebench.diagnosers import DIAGNOSERS
 from curvebench.generation.engine import ENGINES
+from curvebench.generation.engine import MODULES as NETWORKS
 from curvebench.generation.problems import FAMILIES
 from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.generation.schedules import SHAPES
@@ -41,7 +42,7 @@ MAY_IMPORT = {
 """Part of the house -> the parts that it may import beside itself. A new part has to find its place here."""
 
 ROOMS = {
-    "torch": ("generation/engine/stacked.py",),
+    "torch": ("generation/engine/stacked.py", "generation/engine/modules.py"),
     "numba": ("generation/engine/",),
     "h5py": ("data/store.py",),
     "matplotlib": ("plots/", "claims/pictures.py"),
@@ -168,7 +169,9 @@ def test_what_is_public_exists():
 # -------------------------------------------------------------------------------------------- registries
 
 
-@pytest.mark.parametrize("target", [*ENGINES.values(), *(entry.target for entry in DIAGNOSERS.values())])
+@pytest.mark.parametrize(
+    "target", [*ENGINES.values(), *NETWORKS.values(), *(entry.target for entry in DIAGNOSERS.values())]
+)
 def test_what_a_registry_names_exists(target):
     module, _, attribute = target.partition(":")
     assert module in MODULES
@@ -177,8 +180,8 @@ def test_what_a_registry_names_exists(target):
 
 @pytest.mark.parametrize(
     "registry",
-    [DIAGNOSERS, ENGINES, FAMILIES, SHAPES, CLAIMS],
-    ids=["diagnosers", "engines", "problems", "shapes", "claims"],
+    [DIAGNOSERS, ENGINES, FAMILIES, NETWORKS, SHAPES, CLAIMS],
+    ids=["diagnosers", "engines", "problems", "networks", "shapes", "claims"],
 )
 def test_names_are_words_that_are_typed_easily(registry):
     assert registry

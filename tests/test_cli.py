@@ -504,6 +504,33 @@ def test_a_diagnoser_that_fails_has_no_score_and_the_others_are_shown(file, outs
     assert results["rules"]["scores"]["value"] is not None
 
 
+def test_another_file_may_be_fitted_on(dataset, file, tmp_path):
+    asked = tmp_path / "asked.h5"
+    store.write(dataset.select(dataset["split"] == "test"), asked)
+    done = command("evaluate", asked, "--split", "test", "--json")
+    assert "constant-best is left out" in done.err
+    assert "--fit-on names a data set that has" in done.err
+    with_train = command("evaluate", asked, "--split", "test", "--fit-on", file, "--json")
+    assert (with_train.code, with_train.err) == (0, "")
+    whole = command("evaluate", file, "--split", "test", "--json")
+    for found, expected in zip(with_train.json["results"], whole.json["results"], strict=True):
+        assert found["diagnoser"] == expected["diagnoser"]
+        assert found["scores"] == expected["scores"]
+        assert found["fit_on_sha256"] == expected["dataset_sha256"] != found["dataset_sha256"]
+    assert command("evaluate", asked, "--fit-on", tmp_path / "missing.h5").code == 3
+
+
+def test_remedies_that_the_scored_file_has_not_are_named(dataset, file, tmp_path):
+    meta = dataset.meta
+    milder = tuple(dataclasses.replace(r, factor=0.2) if r.factor == 0.1 else r for r in meta.remedies)
+    store.write(curvebench.Dataset(dataset.columns, dataclasses.replace(meta, remedies=milder)), tmp_path / "other.h5")
+    done = command("evaluate", file, "--fit-on", tmp_path / "other.h5", "--no-references", "--json")
+    assert done.code == 0
+    absent = "resume x0.2 at 0.5 (late_lr_too_high), restart x0.2 (lr_too_high)"
+    assert done.err == f"note: the nearest tried remedy stands in for {absent}, which the scored data set has not\n"
+    assert all(result["n_snapped"] > 0 for result in done.json["results"])
+
+
 def test_unknown_names_are_refused_before_the_file_is_read(tmp_path):
     done = command("evaluate", tmp_path / "missing.h5", "-d", "rule")
     assert done.code == 2
@@ -579,6 +606,26 @@ def test_in_a_terminal_audit_shows_how_far_it_is(generated):
 
 
 # ------------------------------------------------------------------------------------------ what there is
+
+
+def test_foreign_networks_need_trust(tmp_path, monkeypatch):
+    module = "networks_of_test_cli"
+    (tmp_path / f"{module}.py").write_text(
+        "from torch import nn\n\n\ndef make(n_inputs, n_outputs, depth, width, activation):\n"
+        "    return nn.Linear(n_inputs, n_outputs)\n"
+    )
+    (tmp_path / "mine.toml").write_text(TINY.replace("depth = 1", f'depth = 1\nmodule = "{module}:make"'))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    done = command("generate", "mine.toml", "-o", "x.h5", "--workers", 1)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: mine.toml names foreign code as a network ({module}:make), which runs with all")
+    assert module not in sys.modules
+    assert f'module = "{module}:make"' in command("recipes", "mine.toml").out, "printing runs nothing"
+    done = command("generate", "mine.toml", "-o", "x.h5", "--workers", 1, "--trust", "--engine", "fused", "-q")
+    assert (done.code, "needs --engine torch" in done.err) == (2, True)
+    assert command("generate", "mine.toml", "-o", "x.h5", "--workers", 1, "--trust", "-q", "--json").json["n_runs"] > 0
+    sys.modules.pop(module)
 
 
 def test_recipes():

@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import command
+from oracles.tiny_recipe import TINY
+
+from curvebench import load
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,6 +54,24 @@ def test_python_code_runs(folder_of_main_job, monkeypatch, capsys):
 
 def test_ci_runs_the_test_command_of_the_readme():
     assert blocks("bash")[1].strip() in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_network_of_the_page_on_recipes_is_trained_as_printed(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    page = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    section = page[page.index("### A network of your own") :]
+    code, table, shell = (re.search(rf"```{x}\n(.*?)```", section, re.DOTALL)[1] for x in ("python", "toml", "bash"))
+    (tmp_path / "my_networks.py").write_text(code, encoding="utf-8")
+    old = TINY[TINY.index("[[networks]]") : TINY.index("[[settings]]")]
+    recipe = TINY.replace(old, table).replace('networks = ["tanh-6"]', 'networks = ["shortcut"]')
+    (tmp_path / "mine.toml").write_text(recipe, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    name, *arguments = shlex.split(shell)
+    done = command(*arguments, "--quiet")
+    assert (name, done.code, done.err) == ("curvebench", 0, "")
+    assert set(load("mine.h5")["architecture"].tolist()) == {"my_networks:Shortcut"}
+    sys.modules.pop("my_networks")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -54,6 +54,13 @@ _ALL = (
     Column("problem_family", "S32", (), "category", "Kind of problem; held out as a whole in test_ood"),
     Column("task", "S12", (), "category", "regression, binary or multiclass"),
     Column("target_range", "S16", (), "category", "What the targets are: real, bounded, classes, …"),
+    Column(
+        "architecture",
+        "S64",
+        (),
+        "category",
+        "mlp, another network of ours (conv, recurrent, attention), or a foreign one (package.module:callable)",
+    ),
     Column("depth", "<i2", (), "layers", "Hidden layers"),
     Column("width", "<i2", (), "units", "Units per hidden layer"),
     Column("activation", "S12", (), "category", "Hidden activation"),

@@ -57,6 +57,7 @@ def evaluate(
     track: str | None = None,
     n_bootstrap: int = 1000,
     name: str | None = None,
+    fit_on: Dataset | None = None,
 ) -> Result:
     """Score a diagnoser on the runs of a split whose label is one of the six diagnoses.
 
@@ -74,6 +75,8 @@ def evaluate(
         track: what the diagnoser is shown, one of `TRACKS`; by default the smallest that it needs.
         n_bootstrap: draws from which the intervals are taken.
         name: what to call it on a board; by default the given name, or that of the class or function.
+        fit_on: whose split `train` a diagnoser is fitted on, and whose fixed actions diagnoses stand for; by default
+            the data set itself. What it prescribes and `dataset` has not tried is replaced there by the nearest.
 
     Returns:
         The result. If the diagnoser raised, or answered with something else than the contract asks for, that is its
@@ -82,13 +85,17 @@ def evaluate(
     Raises:
         UsageError: if there is no such diagnoser, split or track, the track hides what the diagnoser needs, or there
             is to be less than one draw.
-        InputError: if the split has no scored runs, or a diagnoser is to be fitted and `train` has none.
+        InputError: if the split has no scored runs, or a diagnoser is to be fitted and `train` has none, or curves of
+            another length.
     """
     if n_bootstrap < 1:
         raise UsageError(f"Intervals need at least one bootstrap draw, not {n_bootstrap}.")
+    if fit_on is None:
+        fit_on = dataset
     sheet = _answer_sheet(dataset, split)
-    candidate = _candidate(dataset, sheet, diagnoser)
+    candidate = _candidate(dataset, fit_on, sheet, diagnoser)
     track = checked_track(candidate, track)
+    sha256 = content_sha256(dataset)
     result = Result(
         diagnoser=name or name_of(diagnoser),
         status=OK,
@@ -96,9 +103,10 @@ def evaluate(
         track=track,
         split=split,
         counts=Counts(len(sheet.rows), len(sheet.family), len(np.unique(sheet.family))),
-        dataset_sha256=content_sha256(dataset),
+        dataset_sha256=sha256,
+        fit_on_sha256=sha256 if fit_on is dataset else content_sha256(fit_on),
     )
-    training = _training_set(dataset, track) if _has(candidate, "fit") else None
+    training = _training_set(fit_on, dataset, track) if _has(candidate, "fit") else None
     try:
         answers = _ask(candidate, _shown(dataset, track, sheet.rows), training)
     except InvalidOutput as error:
@@ -107,7 +115,7 @@ def evaluate(
         raise
     except BaseException as error:  # whatever a foreign diagnoser does is its result, not our end
         return replace(result, status=FAILED, message=_one_line("".join(format_exception_only(error))))
-    return _scored(result, sheet, answers, dataset, n_bootstrap)
+    return _scored(result, sheet, answers, dataset, fit_on, n_bootstrap)
 
 
 @dataclass(frozen=True)
@@ -130,11 +138,11 @@ class Judgement:
 def judge(dataset: Dataset, diagnoser: object, *, split: str = "test", track: str | None = None) -> Judgement:
     """What `evaluate` computes its scores from; arguments and errors as there, but what the diagnoser raises passes."""
     sheet = _answer_sheet(dataset, split)
-    candidate = _candidate(dataset, sheet, diagnoser)
+    candidate = _candidate(dataset, dataset, sheet, diagnoser)
     track = checked_track(candidate, track)
-    training = _training_set(dataset, track) if _has(candidate, "fit") else None
+    training = _training_set(dataset, dataset, track) if _has(candidate, "fit") else None
     answers = _ask(candidate, _shown(dataset, track, sheet.rows), training)
-    judged = _judged(sheet, answers, _treatment(sheet, answers, dataset), dataset)
+    judged = _judged(sheet, answers, _treatment(sheet, answers, dataset, dataset), dataset)
     return Judgement(judged, sheet.rows, sheet.instance, sheet.family)
 
 
@@ -228,37 +236,43 @@ def _shown(dataset: Dataset, track: str, rows: Int) -> NDArray[np.float32]:
     return X.view()
 
 
-def _training_set(dataset: Dataset, track: str) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
-    rows = _scored_rows(dataset, "train")
-    return _shown(dataset, track, rows), dataset["diagnosis"][rows]
+def _training_set(fit_on: Dataset, dataset: Dataset, track: str) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
+    """Curves and labels of the scored runs of the split `train`, as long as those that will be asked about."""
+    rows = _scored_rows(fit_on, "train")
+    if fit_on.n_points != dataset.n_points:
+        raise InputError(
+            f"The curves to fit on have {fit_on.n_points} points and those to score {dataset.n_points}; "
+            "fit on a data set with as many."
+        )
+    return _shown(fit_on, track, rows), fit_on["diagnosis"][rows]
 
 
 # ------------------------------------------------------------------------------------------- who is asked
 
 
-def _constant_best(dataset: Dataset, sheet: _AnswerSheet) -> Diagnoser:
+def _constant_best(dataset: Dataset, fit_on: Dataset, sheet: _AnswerSheet) -> Diagnoser:
     """The single remedy that is best for all scored runs of the split `train`."""
-    meta = dataset.meta
-    gains = dataset["remedy_gain"][_scored_rows(dataset, "train")]
+    meta = fit_on.meta
+    gains = fit_on["remedy_gain"][_scored_rows(fit_on, "train")]
     return ConstantBest(meta.remedies[best_single_action(gains, meta.remedies, meta.cost_weight)])
 
 
-def _oracle(dataset: Dataset, sheet: _AnswerSheet) -> Diagnoser:
+def _oracle(dataset: Dataset, fit_on: Dataset, sheet: _AnswerSheet) -> Diagnoser:
     """The labels of the runs that are asked about, and what was best for the other seeds."""
     labels = [DIAGNOSES[i] for i in sheet.label]
     return Oracle(labels, [dataset.meta.remedies[i] for i in sheet.oracle])
 
 
-REFERENCES: Mapping[str, Callable[[Dataset, _AnswerSheet], Diagnoser]] = {
+REFERENCES: Mapping[str, Callable[[Dataset, Dataset, _AnswerSheet], Diagnoser]] = {
     "constant-best": _constant_best,
     "oracle": _oracle,
 }
 """Names that are told answers. Only these: whatever else is evaluated gets curves, and labels of `train` to fit."""
 
 
-def _candidate(dataset: Dataset, sheet: _AnswerSheet, diagnoser: object) -> Diagnoser:
+def _candidate(dataset: Dataset, fit_on: Dataset, sheet: _AnswerSheet, diagnoser: object) -> Diagnoser:
     if isinstance(diagnoser, str) and diagnoser in REFERENCES:
-        return REFERENCES[diagnoser](dataset, sheet)
+        return REFERENCES[diagnoser](dataset, fit_on, sheet)
     return resolve(diagnoser)
 
 
@@ -375,8 +389,10 @@ def _checked_prescriptions(said: object, n_curves: int) -> list[Remedy]:
 # --------------------------------------------------------------------------------------------- the scores
 
 
-def _scored(result: Result, sheet: _AnswerSheet, answers: _Answers, dataset: Dataset, n_bootstrap: int) -> Result:
-    treatment = _treatment(sheet, answers, dataset)
+def _scored(
+    result: Result, sheet: _AnswerSheet, answers: _Answers, dataset: Dataset, fit_on: Dataset, n_bootstrap: int
+) -> Result:
+    treatment = _treatment(sheet, answers, dataset, fit_on)
     judged = _judged(sheet, answers, treatment, dataset)
     sums = sums_by_instance(judged, sheet.instance, len(sheet.family))
     weights = draw_weights(strata(sheet.family), n_bootstrap)
@@ -406,12 +422,12 @@ def _judged(sheet: _AnswerSheet, answers: _Answers, treatment: Treatment, datase
     )
 
 
-def _treatment(sheet: _AnswerSheet, answers: _Answers, dataset: Dataset) -> Treatment:
+def _treatment(sheet: _AnswerSheet, answers: _Answers, dataset: Dataset, fit_on: Dataset) -> Treatment:
     """Every run treated as prescribed, else as its diagnosis stands for; not at all where the diagnoser abstained."""
     meta = dataset.meta
     wanted = answers.prescribed
     if wanted is None:
-        stands_for = remedies_of(meta.fixed_actions, meta.remedies)
+        stands_for = remedies_of(fit_on.meta.fixed_actions, fit_on.meta.remedies)
         wanted = [stands_for[i] for i in answers.prediction]
     wanted = [NO_REMEDY if no else remedy for no, remedy in zip(answers.is_abstained, wanted, strict=True)]
     return treat(wanted, meta.remedies, sheet.gains, meta.cost_weight)

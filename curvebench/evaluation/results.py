@@ -47,6 +47,7 @@ class Result:
         split: what it was scored on.
         counts: what the scores rest on.
         dataset_sha256: content hash of the data set.
+        fit_on_sha256: content hash of the one whose split `train` and fixed actions were used; mostly the same.
         scores: score -> value, NaN where it is not defined; None unless `OK`.
         intervals: score -> 95 % interval; None unless `OK`.
         confusion: label (rows) by prediction (columns), in the order of `DIAGNOSES`; None unless `OK`.
@@ -61,6 +62,7 @@ class Result:
     split: str
     counts: Counts
     dataset_sha256: str
+    fit_on_sha256: str
     scores: Mapping[str, float] | None = None
     intervals: Mapping[str, tuple[float, float]] | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
@@ -84,6 +86,7 @@ class Result:
             **vars(self.counts),
             "microseconds_per_curve": self.microseconds_per_curve,
             "dataset_sha256": self.dataset_sha256,
+            "fit_on_sha256": self.fit_on_sha256,
             "versions": dict(self.versions),
         }
 

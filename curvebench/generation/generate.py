@@ -11,11 +11,11 @@ from curvebench.data.dataset import Dataset, concatenate
 from curvebench.data.store import check_target, load, remove_temporaries, write
 from curvebench.data.versions import package_versions
 from curvebench.generation.backends import available_cores, run_local
-from curvebench.generation.engine import make_engine
+from curvebench.generation.engine import MLP, make_engine
 from curvebench.generation.intervene import run_group
 from curvebench.generation.parts import part_path, parts_folder, remove_parts
 from curvebench.generation.plan import Cost, Group, compute_cost, make_plan
-from curvebench.generation.recipe import RecipeFile, load_recipe, parse_recipe, with_engine
+from curvebench.generation.recipe import Recipe, RecipeFile, load_recipe, parse_recipe, with_engine
 from curvebench.generation.table import make_shard
 from curvebench.remedies import fixed_actions
 from curvebench.spec import InputError, UsageError
@@ -48,6 +48,7 @@ def generate(
     workers: int | None = None,
     device: str = "cpu",
     overwrite: bool = False,
+    trust: bool = False,
     limits: Limits | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda sentence: None,
@@ -66,6 +67,7 @@ def generate(
             under `if __name__ == "__main__":`; with workers=1 all is done in this process.
         device: of the torch engine.
         overwrite: replace a file that exists.
+        trust: run foreign code that the recipe names as a network.
         limits: what the recipe may ask for.
         progress: called after every group.
         say: told what takes long besides, compiling for instance.
@@ -75,12 +77,13 @@ def generate(
 
     Raises:
         InputError: the recipe has faults.
-        UsageError: the recipe exceeds a limit, there are to be no workers, the output cannot be written, or another
-            call is making it.
+        UsageError: the recipe exceeds a limit, names foreign code that is not trusted or a network that its engine
+            cannot train, there are to be no workers, the output cannot be written, or another call is making it.
     """
-    recipe_file = recipe if isinstance(recipe, RecipeFile) else load_recipe(recipe)
+    recipe_file = recipe if isinstance(recipe, RecipeFile) else load_recipe(recipe, trust=trust)
     if engine is not None:
         recipe_file = with_engine(recipe_file, engine)
+    check_engine(recipe_file.recipe)
     path, n_workers = Path(output), available_cores() if workers is None else workers
     if n_workers < 1:
         raise UsageError(f"{n_workers} workers were asked for; there must be at least one.")
@@ -97,6 +100,20 @@ def generate(
         write(dataset, path, overwrite=overwrite)
         remove_parts(folder)
     return dataset
+
+
+def check_engine(recipe: Recipe) -> None:
+    """Refuse networks that only another engine can train.
+
+    Raises:
+        UsageError: with the network and the engine that can.
+    """
+    for network in recipe.networks:
+        if network.module != MLP and recipe.engine != "torch":
+            raise UsageError(
+                f"The engine {recipe.engine!r} trains MLPs; the network {network.name!r} ({network.module}) needs "
+                "--engine torch."
+            )
 
 
 def check_limits(cost: Cost, limits: Limits) -> None:
@@ -165,7 +182,7 @@ def _finished_part(folder: Path, group: Group) -> Dataset | None:
 
 
 def _make_part(recipe_text: str, folder: Path, device: str, group: Group) -> None:
-    recipe_file = parse_recipe(recipe_text)
+    recipe_file = parse_recipe(recipe_text, trust=True)  # who called the worker has asked
     engine = make_engine(recipe_file.recipe.engine, device)
     outcomes = run_group(recipe_file.recipe, group, engine)
     write(make_shard(recipe_file, outcomes), part_path(folder, group.index), overwrite=True)

@@ -25,7 +25,6 @@ from curvebench.spec import (
     Float,
     InputError,
     Int,
-    Network,
     Output,
     Remedy,
     State,
@@ -197,14 +196,7 @@ class _GroupTrainer:
         problem = make_problem(group.family, group.instance, recipe.master_seed, group.n_train, group.n_val)
         self.problem = in_units(problem, group.input_scale)
         self.optimizer = group.setting.to_optimizer()
-        self.network = Network(
-            self.problem.train_inputs.shape[1],
-            self.problem.train_targets.shape[1],
-            group.network.depth,
-            group.network.width,
-            group.network.activation,
-            group.network.init_gain,
-        )
+        self.network = group.network.to_network(self.problem.train_inputs.shape[1], self.problem.train_targets.shape[1])
         self.cells = self._cells()
         self.fitting = {c.schedule.name: i for i, c in enumerate(self.cells) if c.output == self.cells[0].output}
         self.caps = np.array(

@@ -1,26 +1,53 @@
-"""Initial weights of a network, from its own random stream: the same for every rate, schedule and output."""
+"""How large networks are, and initial weights from a stream of their own: the same for every rate and output."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from curvebench.generation.random_streams import stream
-from curvebench.spec import Float, Network, State
+from curvebench.spec import Float, ModuleNetwork, Network, State
 
 _HE = ("relu", "gelu")
 
+_SEEDS_OF_TORCH = 2**63
+"""Seeds that torch's generator takes, from 0."""
 
-def initial_parameters(network: Network, master_seed: int, group: int, seed: int, input_scale: float = 1.0) -> Float:
+
+def n_parameters(network: Network | ModuleNetwork) -> int:
+    """Numbers that training changes.
+
+    Raises:
+        UsageError: a module cannot be loaded or made.
+    """
+    if isinstance(network, ModuleNetwork):
+        from curvebench.generation.engine.modules import n_parameters as n_parameters_of_module
+
+        return n_parameters_of_module(network)
+    return network.n_parameters
+
+
+def initial_parameters(
+    network: Network | ModuleNetwork, master_seed: int, group: int, seed: int, input_scale: float = 1.0
+) -> Float:
     """Draw the weights that paired seed `seed` of a group starts from.
 
-    Weights are normal with standard deviation gain * sqrt(2 / fan_in) after relu and gelu (He et al. 2015) and
-    gain * sqrt(1 / fan_in) otherwise (LeCun et al. 1998), also in the last layer; biases are zero. Those of the first
-    layer are divided by the scale of the inputs.
+    Of an MLP weights are normal with standard deviation gain * sqrt(2 / fan_in) after relu and gelu (He et al. 2015)
+    and gain * sqrt(1 / fan_in) otherwise (LeCun et al. 1998), also in the last layer; biases are zero; those
+    of the first layer are divided by the scale of the inputs. A module has its factory's own initial values, drawn by
+    torch's generator under a seed from the stream, and the gain; the scale of its inputs is 1.
 
     Returns:
         (n_parameters,) float32 in the layout of `State.parameters`.
+
+    Raises:
+        UsageError: a module cannot be loaded or made.
     """
-    normal = stream(master_seed, "weights", group, seed).normal((network.n_parameters,))
+    draw = stream(master_seed, "weights", group, seed)
+    if isinstance(network, ModuleNetwork):
+        from curvebench.generation.engine.modules import initial_parameters as initial_parameters_of_module
+
+        return initial_parameters_of_module(network, int(draw.integers(_SEEDS_OF_TORCH)))
+    normal = draw.normal((network.n_parameters,))
     parts = []
     position = 0
     n_layers = len(network.sizes) - 1

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TypeVar
 
 import numpy as np
 
+from curvebench.generation.engine import MLP
 from curvebench.generation.moments import count_updates
+from curvebench.generation.networks import n_parameters
 from curvebench.generation.portable_math import log10, power10
+from curvebench.generation.problems import MIN_TRAIN, MIN_VAL, make_problem
 from curvebench.generation.random_streams import Stream, stream
 from curvebench.generation.recipe import MixEntry, NetworkSpec, OutputSpec, Recipe, ScheduleSpec, Setting
 from curvebench.generation.sweep import Grid, make_grid
@@ -53,7 +57,7 @@ def make_plan(recipe: Recipe) -> tuple[Group, ...]:
         entry = _mix_entry(recipe, index, problems.family)
         settings = _allowed_settings(recipe, entry, problems.split)
         setting = _pick(settings, draw)
-        network_name = _pick(entry.networks, draw)
+        network = _pick(_suitable_networks(recipe, entry, problems.family), draw)
         schedule_names = _sample(entry.schedules, entry.schedules_per_group, draw)
         output_names = _sample(entry.outputs, len(entry.outputs), draw)
         offset = float(draw.uniform((1,))[0])
@@ -67,7 +71,7 @@ def make_plan(recipe: Recipe) -> tuple[Group, ...]:
                 n_train=problems.n_train,
                 n_val=problems.n_val,
                 phenomenon=entry.phenomenon,
-                network=next(n for n in recipe.networks if n.name == network_name),
+                network=network,
                 setting=setting,
                 schedules=tuple(s for s in recipe.schedules if s.name in schedule_names),
                 outputs=tuple(next(o for o in recipe.outputs if o.name == name) for name in output_names),
@@ -130,6 +134,11 @@ def _allowed_settings(recipe: Recipe, entry: MixEntry, split: str) -> list[Setti
     return [setting for setting in named if setting.optimizer not in recipe.splits.ood_optimizers]
 
 
+def _suitable_networks(recipe: Recipe, entry: MixEntry, family: str) -> list[NetworkSpec]:
+    named = [next(n for n in recipe.networks if n.name == name) for name in entry.networks]
+    return [network for network in named if network.suits(family)]
+
+
 _T = TypeVar("_T")
 
 
@@ -187,8 +196,7 @@ def compute_cost(recipe: Recipe, plan: Sequence[Group]) -> Cost:
         n_runs += rows
         n_updates += int(rows * n_steps * (1.0 + resumed_share + 2.0 * longer))
         most_rows += rows_at_most
-        n_parameters = group.network.width * (group.network.depth * (group.network.width + 1) + 64)
-        state_bytes = 4 * n_parameters * (1 + group.setting.to_optimizer().n_slots)
+        state_bytes = 4 * _n_parameters(recipe, group) * (1 + group.setting.to_optimizer().n_slots)
         kept_bytes = state_bytes * len(recipe.remedies.resume_at) + row_bytes
         # what one job takes beside: a start and all rates for every run of it
         job_bytes = (2 + len(recipe.remedies.resume_factors)) * (state_bytes + 4 * n_steps)
@@ -202,3 +210,16 @@ def compute_cost(recipe: Recipe, plan: Sequence[Group]) -> Cost:
         n_bytes=most_rows * row_bytes,
         memory_bytes=max(most_memory, 3 * n_runs * row_bytes),
     )
+
+
+def _n_parameters(recipe: Recipe, group: Group) -> int:
+    """Parameters of a group's network: of a module all of them, of an MLP at most.
+
+    How many inputs and outputs there are is known once the problem is made, for which an MLP is not worth it. Where
+    torch is missing a module is taken for an MLP: it cannot be trained there.
+    """
+    spec = group.network
+    if spec.module == MLP or find_spec("torch") is None:
+        return spec.width * (spec.depth * (spec.width + 1) + 64)
+    problem = make_problem(group.family, group.instance, recipe.master_seed, MIN_TRAIN, MIN_VAL)
+    return n_parameters(spec.to_network(problem.train_inputs.shape[1], problem.train_targets.shape[1]))

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal, TypeGuard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
+from curvebench.data.columns import COLUMNS
 from curvebench.data.dataset import MAX_ATTRIBUTE_BYTES
-from curvebench.generation.engine import ENGINES
+from curvebench.generation.engine import ENGINES, MLP, MODULES
 from curvebench.generation.moments import branch_fault, count_updates
 from curvebench.generation.portable_math import log10
 from curvebench.generation.problems import FAMILIES
@@ -31,7 +32,10 @@ from curvebench.spec import (
     TASKS,
     Float,
     InputError,
+    ModuleNetwork,
+    Network,
     Optimizer,
+    UsageError,
 )
 from curvebench.t_quantiles import CONFIDENCES, MAX_SEEDS
 
@@ -39,6 +43,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="
 Names = Annotated[list[Name], Field(min_length=1, max_length=64)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, Field(gt=0.0, le=1e6)]
+
+_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 
 
 @dataclass(frozen=True)
@@ -67,13 +73,36 @@ class ProblemSet(_Strict):
 
 
 class NetworkSpec(_Strict):
-    """A multi-layer perceptron."""
+    """A multi-layer perceptron, or a torch module of ours or of somebody else, which needs the engine torch."""
 
     name: Name
-    depth: int = Field(ge=1, le=16, description="Hidden layers.")
-    width: int = Field(ge=1, le=512, description="Units per hidden layer.")
+    module: str = Field(
+        default=MLP,
+        pattern=rf"^({'|'.join((MLP, *MODULES))}|{_IDENTIFIER}(\.{_IDENTIFIER})*:{_IDENTIFIER})$",
+        max_length=COLUMNS["architecture"].itemsize,
+        description="mlp, conv, recurrent, attention, or package.module:callable, which is loaded with --trust only.",
+    )
+    depth: int = Field(ge=1, le=16, description="Hidden layers; what a module takes for its depth.")
+    width: int = Field(ge=1, le=512, description="Units per hidden layer; what a module takes for its width.")
     activation: Annotated[str, _OneOf(HIDDEN_ACTIVATIONS)]
     init_gain: float = Field(default=1.0, gt=0.0, le=100.0, description="Factor on the initial weights.")
+    families: list[Annotated[str, _OneOf(tuple(FAMILIES))]] = Field(
+        default=[], max_length=64, description="Problem families that it is for; all where none is named."
+    )
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is somebody else's code."""
+        return ":" in self.module
+
+    def suits(self, family: str) -> bool:
+        """Whether it is for a problem family."""
+        return not self.families or family in self.families
+
+    def to_network(self, n_inputs: int, n_outputs: int) -> Network | ModuleNetwork:
+        """The network of the contract."""
+        shape = (n_inputs, n_outputs, self.depth, self.width, self.activation, self.init_gain)
+        return Network(*shape) if self.module == MLP else ModuleNetwork(self.module, *shape)
 
 
 class Setting(_Strict):
@@ -233,7 +262,8 @@ _SHIPPED = (Path(__file__).parents[1] / "data_recipes", Path(__file__).parents[2
 def shipped_recipes() -> dict[str, Path]:
     """Name -> file of every recipe that comes with the package."""
     folder = next((folder for folder in _SHIPPED if folder.is_dir()), None)
-    return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    found = [] if folder is None else sorted(folder.glob("*.toml"), key=lambda path: path.stem)
+    return {path.stem: path for path in found}
 
 
 def is_shipped(recipe_file: RecipeFile) -> bool:
@@ -242,11 +272,16 @@ def is_shipped(recipe_file: RecipeFile) -> bool:
     return path is not None and path.read_bytes().decode("utf-8-sig") == recipe_file.text
 
 
-def load_recipe(name_or_path: str | Path) -> RecipeFile:
+def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> RecipeFile:
     """Read a shipped recipe by its name, or any recipe by its path.
+
+    Args:
+        name_or_path: of the recipe.
+        trust: accept networks that are foreign code.
 
     Raises:
         InputError: there is no such recipe, or it has faults; the message lists every fault with its place.
+        UsageError: it names foreign code, which was not to be trusted.
     """
     shipped = shipped_recipes()
     path = shipped.get(str(name_or_path), Path(name_or_path))
@@ -260,14 +295,23 @@ def load_recipe(name_or_path: str | Path) -> RecipeFile:
         ) from None
     except (OSError, ValueError) as error:  # not UTF-8, or a path with a NUL character
         raise InputError(f"The recipe {str(path)!r} cannot be read: {error}.") from None
-    return parse_recipe(text, where=str(path))
+    return parse_recipe(text, where=str(path), trust=trust)
 
 
-def parse_recipe(text: str, where: str = "recipe") -> RecipeFile:
+def parse_recipe(text: str, where: str = "recipe", *, trust: bool = False) -> RecipeFile:
     """Check the text of a recipe.
+
+    Whatever trains a recipe reads it first, and a recipe may come from anybody, a data set's author included. So
+    foreign code is refused here, before anything can run it.
+
+    Args:
+        text: TOML.
+        where: what to call it in messages.
+        trust: accept networks that are foreign code.
 
     Raises:
         InputError: the text is not TOML or breaks the rules; the message lists every fault with its place.
+        UsageError: it names foreign code, which was not to be trusted.
     """
     try:
         n_bytes = len(text.encode())
@@ -285,6 +329,12 @@ def parse_recipe(text: str, where: str = "recipe") -> RecipeFile:
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise InputError(f"{where} has {count}:\n" + "\n".join(f"  {fault}" for fault in faults))
+    foreign = [network.module for network in recipe.networks if network.is_foreign]
+    if foreign and not trust:
+        raise UsageError(
+            f"{where} names foreign code as a network ({', '.join(foreign)}), which runs with all your rights; pass "
+            "--trust (in Python trust=True) if you trust its author."
+        )
     return RecipeFile(recipe, text)
 
 
@@ -298,7 +348,7 @@ def with_engine(recipe_file: RecipeFile, engine: str) -> RecipeFile:
         return recipe_file
     line, key = f'engine = "{engine}"', r"^[ \t]*[\"']?engine[\"']?[ \t]*=.*$"
     text, n_lines = re.subn(key, lambda _: line, recipe_file.text, count=1, flags=re.MULTILINE)
-    changed = parse_recipe(text if n_lines else f"{line}\n{text}", where=recipe_file.recipe.name)
+    changed = parse_recipe(text if n_lines else f"{line}\n{text}", where=recipe_file.recipe.name, trust=True)
     if changed.recipe != recipe_file.recipe.model_copy(update={"engine": engine}):
         raise InputError(
             f"The line that names the engine was not found in {recipe_file.recipe.name}; change it by hand."
@@ -363,10 +413,12 @@ def _faults_between_tables(raw: Mapping[str, Any]) -> list[str]:
     return [
         *_repeated_names(raw),
         *_dangling_references(raw),
+        *_families_without_network(raw),
         *_losses_without_classes(raw),
         *_leaks_between_splits(raw),
         *_entries_without_optimizer(raw),
         *_families_without_entry(raw),
+        *_units_of_modules(raw),
         *_empty_ranges(raw),
         *_endless_sweeps(raw),
         *_too_many_groups(raw),
@@ -427,6 +479,17 @@ def _dangling_references(raw: Mapping[str, Any]) -> Iterator[str]:
                 yield f"mix[{i}].{count}: {wanted} asked for, but `{key}` names only {n_used}."
 
 
+def _families_without_network(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Any group may be of any entry of the mix."""
+    suited = {t["name"]: _values(t, "families") for _, t in _tables(raw, "networks") if isinstance(t.get("name"), str)}
+    families = dict.fromkeys(t["family"] for _, t in _tables(raw, "problems") if isinstance(t.get("family"), str))
+    for i, entry in _tables(raw, "mix"):
+        known = [suited[name] for name in _values(entry, "networks") if isinstance(name, str) and name in suited]
+        for family in families:
+            if known and all(suits and family not in suits for suits in known):
+                yield f"mix[{i}].networks: none of these is for problems of the family {family!r}."
+
+
 def _losses_without_classes(raw: Mapping[str, Any]) -> Iterator[str]:
     for i, table in _tables(raw, "outputs"):
         is_for_classes = table.get("loss") in _CLASS_LOSSES
@@ -472,6 +535,14 @@ def _families_without_entry(raw: Mapping[str, Any]) -> Iterator[str]:
     for i, table in _tables(raw, "problems"):
         if table.get("family") not in known:
             yield f"problems[{i}].family: no entry of [[mix]] is for {table.get('family')!r}; name it in `families`."
+
+
+def _units_of_modules(raw: Mapping[str, Any]) -> Iterator[str]:
+    modules = [table.get("name") for _, table in _tables(raw, "networks") if table.get("module", MLP) != MLP]
+    for i, entry in _tables(raw, "mix"):
+        named = [name for name in _values(entry, "networks") if isinstance(name, str) and name in modules]
+        if named and any(scale != 1.0 for scale in _values(entry, "input_scale")):
+            yield f"mix[{i}].input_scale: the first weights of {named[0]!r} are its own; only an {MLP} has other units."
 
 
 def _empty_ranges(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -186,6 +186,7 @@ def _descriptions(outcomes: GroupOutcomes) -> Mapping[str, Any]:
         "problem_family": problem.family,
         "task": problem.task,
         "target_range": problem.target_range,
+        "architecture": group.network.module,
         "depth": group.network.depth,
         "width": group.network.width,
         "activation": group.network.activation,

@@ -630,7 +630,7 @@ def many_entries(file, values):
         (unallocated, "declares 4000000000000 bytes, but stores 0"),
         (unallocated_rows, "declares 4000000000000 bytes, but stores 0"),
         (huge_chunk, "chunks of 2147483648 bytes; at most 67108864"),
-        (many_entries, "has 1055 entries; more than 1000"),
+        (many_entries, r"has \d+ entries; more than 1000"),
     ],
 )
 def test_hostile_files_are_refused_before_any_array_is_read(copied, monkeypatch, make, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+from curvebench.data.dataset import Dataset, content_sha256
 from curvebench.diagnosers import DIAGNOSERS
 from curvebench.diagnosers.rules import Rules
 from curvebench.diagnosers.trivial import Constant, ConstantBest, one_hot
@@ -189,6 +191,52 @@ def test_fitting_gets_the_scored_runs_of_train(dataset):
     assert (result.diagnoser, result.track) == ("Learner", "telemetry")
     np.testing.assert_array_equal(seen["X"], dataset.to_numpy3d("telemetry")[rows])
     np.testing.assert_array_equal(seen["y"], dataset["diagnosis"][rows])
+
+
+def test_another_data_set_may_be_fitted_on(dataset, make_dataset):
+    """What is asked about comes from one, everything that is learned before from the other."""
+    other = make_dataset(n_cells=30, n_points=24, seed=1)
+    asked = dataset.select(dataset["split"] == "test")
+    seen = {}
+
+    class Learner(Constant):
+        def fit(self, X, y):
+            seen.update(X=X, y=y)
+
+    result = evaluate(asked, Learner, fit_on=other)
+    rows = scored(other, "train")
+    np.testing.assert_array_equal(seen["X"], other.to_numpy3d("curve")[rows])
+    np.testing.assert_array_equal(seen["y"], other["diagnosis"][rows])
+    assert (result.dataset_sha256, result.fit_on_sha256) == (content_sha256(asked), content_sha256(other))
+    best = evaluate(other, "constant-best", split="train").scores["value"]
+    assert best > 0
+    for name in ("rules", "constant-best", "oracle"):
+        whole, part = evaluate(dataset, name), evaluate(asked, name, fit_on=dataset)
+        assert whole.scores == pytest.approx(part.scores, nan_ok=True)
+        assert whole.fit_on_sha256 == part.fit_on_sha256 == whole.dataset_sha256
+
+
+def test_actions_of_another_data_set_are_told_by_what_they_do_and_not_by_their_number(dataset):
+    """Fixed actions stay what they are where the other data set lists its remedies in another order, or fewer."""
+    order = [0, 2, 7, 1, 3, 4, 5, 6, 8]  # resumptions stay in order, for they have columns of their own
+    meta = dataset.meta
+    remedies = tuple(meta.remedies[i] for i in order)
+    columns = {name: v[:, order] if name.startswith("remedy_") else v for name, v in dataset.columns.items()}
+    actions = {diagnosis: order.index(i) for diagnosis, i in meta.fixed_actions.items()}
+    shuffled = Dataset(columns, dataclasses.replace(meta, remedies=remedies, fixed_actions=actions))
+    for name in ("rules", "constant-best"):
+        assert evaluate(dataset, name, fit_on=shuffled).scores == evaluate(dataset, name).scores
+    assert evaluate(dataset, "rules", fit_on=shuffled).counts.n_snapped == evaluate(dataset, "rules").counts.n_snapped
+    milder = tuple(dataclasses.replace(r, factor=0.2) if r.factor == 0.1 else r for r in meta.remedies)
+    result = evaluate(dataset, "rules", fit_on=Dataset(dataset.columns, dataclasses.replace(meta, remedies=milder)))
+    assert result.counts.n_snapped > evaluate(dataset, "rules").counts.n_snapped
+
+
+def test_curves_of_another_length_cannot_be_fitted_on(dataset, make_dataset):
+    short = make_dataset(n_cells=24, n_points=8)
+    with pytest.raises(InputError, match="have 8 points and those to score 24"):
+        evaluate(dataset, Answering(fit=lambda X, y: None), fit_on=short)
+    assert evaluate(dataset, "rules", fit_on=short).status == OK, "who learns from no curves does not mind"
 
 
 def test_columns_follow_classes_as_sklearn_has_them(dataset):

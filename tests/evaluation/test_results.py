@@ -17,6 +17,7 @@ def make_result(**changes) -> Result:
         "split": "test",
         "counts": Counts(n_runs=5, n_problem_instances=2, n_families=1, n_snapped=3),
         "dataset_sha256": "0" * 64,
+        "fit_on_sha256": "0" * 64,
         "scores": {"value": 0.5, "value_lr_too_low": float("nan")},
         "intervals": {"value": (0.1, 0.9), "value_lr_too_low": (float("nan"), float("nan"))},
         "confusion": tuple((0,) * 6 for _ in range(6)),

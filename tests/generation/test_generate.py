@@ -89,6 +89,78 @@ def test_each_diagnosis_stands_for_an_action_fixed_on_train(whole):
     assert dataset.meta.fixed_actions["lr_too_low"] > 0
 
 
+FOREIGN = ("depth = 1", 'depth = 1\nmodule = "oracles.foreign_networks:make_plain"')
+
+
+def test_foreign_networks_are_trained_if_they_are_trusted(tmp_path, monkeypatch):
+    (tmp_path / "mine.toml").write_text(tiny_text(FOREIGN), encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "oracles.foreign_networks", raising=False)
+    with pytest.raises(UsageError, match="--trust"):
+        generate(tmp_path / "mine.toml", tmp_path / "mine.h5", workers=1)
+    assert "oracles.foreign_networks" not in sys.modules, "nothing of it ran"
+    one = generate(tmp_path / "mine.toml", tmp_path / "mine.h5", workers=1, trust=True)
+    assert set(one["architecture"].tolist()) == {"oracles.foreign_networks:make_plain"}
+    assert content_sha256(load(tmp_path / "mine.h5")) == content_sha256(one)
+    two = generate(tmp_path / "mine.toml", tmp_path / "two.h5", workers=2, trust=True)
+    assert content_sha256(two) == content_sha256(one)
+
+
+def test_the_engine_that_cannot_train_modules_is_refused_before_any_work(tmp_path):
+    text = tiny_text(("depth = 1", 'depth = 1\nmodule = "conv"'))
+    with pytest.raises(UsageError, match=r"'fused' trains MLPs; the network 'tanh-6' \(conv\) needs --engine torch"):
+        generate(parse_recipe(text), tmp_path / "x.h5", engine="fused")
+    assert os.listdir(tmp_path) == []
+
+
+MODULES = """
+[[networks]]
+name = "conv"
+module = "conv"
+depth = 1
+width = 3
+activation = "relu"
+families = ["digits"]
+[[networks]]
+name = "recurrent"
+module = "recurrent"
+depth = 1
+width = 4
+activation = "tanh"
+families = ["sequences"]
+[[networks]]
+name = "attention"
+module = "attention"
+depth = 1
+width = 4
+activation = "gelu"
+families = ["sequences"]
+
+[[settings]]"""
+
+
+def test_modules_go_the_whole_way(tmp_path):
+    """Each family meets the networks that are for it, MLPs among them, and every run has all its outcomes."""
+    text = tiny_text(
+        ("[[settings]]", MODULES),
+        ('networks = ["tanh-6"]', 'networks = ["tanh-6", "conv", "recurrent", "attention"]'),
+        ("epochs = 8", "epochs = 3"),
+        (
+            'family = "gaussian_mixture"\nsplit = "train"\ninstances = 1',
+            'family = "sequences"\nsplit = "train"\ninstances = 6',
+        ),
+        ('family = "gaussian_mixture"\nsplit = "test"\nfirst = 1\n', 'family = "digits"\nsplit = "test"\n'),
+    )
+    data = generate(parse_recipe(text), tmp_path / "modules.h5", workers=1)
+    met = {tuple(pair) for pair in zip(data["problem_family"].tolist(), data["architecture"].tolist(), strict=True)}
+    for_family = {"sequences": {"mlp", "recurrent", "attention"}, "digits": {"mlp", "conv"}, "friedman1": {"mlp"}}
+    assert all(architecture in for_family[family] for family, architecture in met)
+    assert {"recurrent", "attention", "conv"} & {architecture for _, architecture in met}
+    resumed = [i for i, remedy in enumerate(data.meta.remedies) if remedy.action == "resume"]
+    assert np.isfinite(data["remedy_gain"][:, resumed]).all()
+    same = next(i for i in resumed if data.meta.remedies[i].factor == 1.0)
+    np.testing.assert_allclose(data["remedy_gain"][:, same], 0.0, atol=1e-3)
+
+
 def test_another_master_seed_gives_other_content(whole, tmp_path):
     other = generate(tiny_file(("master_seed = 11", "master_seed = 12")), tmp_path / "other.h5", workers=1)
     assert content_sha256(other) != content_sha256(whole[0])

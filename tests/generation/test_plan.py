@@ -10,7 +10,10 @@ import pytest
 from oracles.tiny_recipe import TINY, tiny_file, tiny_outcomes, tiny_text
 
 from curvebench.data.columns import COLUMNS
+from curvebench.generation import plan as plan_module
+from curvebench.generation.networks import n_parameters
 from curvebench.generation.plan import compute_cost, make_plan, outputs_of_group, remedies_of_recipe
+from curvebench.generation.problems import make_problem
 from curvebench.generation.recipe import load_recipe, parse_recipe
 from curvebench.spec import LABELS, SPLITS, TASKS, Action, InputError, Remedy
 
@@ -18,6 +21,7 @@ RECIPES = {
     "tiny": tiny_file().recipe,
     "quick": load_recipe("quick").recipe,
     "core": load_recipe("core").recipe,
+    "core-modules": load_recipe("core-modules").recipe,
 }
 CORE = RECIPES["core"]
 
@@ -70,6 +74,7 @@ def test_what_a_group_holds_is_what_its_entry_of_the_mix_allows(recipe):
         entry = next(e for e in recipe.mix if e.phenomenon == group.phenomenon)
         assert group.network in recipe.networks
         assert group.network.name in entry.networks
+        assert group.network.suits(group.family)
         assert group.setting in recipe.settings
         assert group.setting.name in entry.settings
         assert set(group.schedules) <= set(recipe.schedules)
@@ -215,6 +220,33 @@ def test_more_of_anything_costs_more(change, grows):
     large = vars(compute_cost(recipe, make_plan(recipe)))
     assert all(large[name] >= small[name] for name in small)
     assert all(large[name] > 1.5 * small[name] for name in grows), (small, large)
+
+
+def test_parameters_of_modules_are_counted_and_those_of_mlps_bounded():
+    pytest.importorskip("torch")
+    for name in ("core", "core-modules"):
+        recipe = RECIPES[name]
+        for group in make_plan(recipe)[::5]:
+            problem = make_problem(group.family, group.instance, recipe.master_seed, group.n_train, group.n_val)
+            n_inputs, n_outputs = problem.train_inputs.shape[1], problem.train_targets.shape[1]
+            exact = n_parameters(group.network.to_network(n_inputs, n_outputs))
+            counted = plan_module._n_parameters(recipe, group)
+            assert counted == exact if name == "core-modules" else exact <= counted <= 8 * exact
+
+
+def test_the_cost_of_modules_is_known_where_torch_is_not(monkeypatch):
+    monkeypatch.setattr(plan_module, "find_spec", lambda name: None)
+    assert compute_cost(RECIPES["core-modules"], make_plan(RECIPES["core-modules"])).memory_bytes > 0
+
+
+def test_a_network_for_some_families_leaves_the_draws_of_the_others_as_they_are():
+    """A data set keeps its groups where somebody adds a network that none of them suits."""
+    rest = 'depth = 1\nwidth = 6\nactivation = "relu"\nfamilies = ["digits"]\n'
+    more = f'[[networks]]\nname = "conv"\nmodule = "conv"\n{rest}'
+    text = tiny_text(
+        ("[[settings]]", f"{more}[[settings]]"), ('networks = ["tanh-6"]', 'networks = ["conv", "tanh-6"]')
+    )
+    assert make_plan(parse_recipe(text).recipe) == make_plan(RECIPES["tiny"])
 
 
 def test_longer_trainings_of_more_seeds_than_there_are_cost_no_more_than_all():

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 import math
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from curvebench.generation.problems.assembly import mean_and_scale
 from curvebench.generation.problems.bundled import split_sizes
 from curvebench.generation.problems.draws import draw_labels, integer_between, log_uniform
 from curvebench.generation.problems.mixtures import _posterior
+from curvebench.generation.problems.sequences import _posterior as _posterior_of_pairs
 from curvebench.generation.problems.teachers import _draw_poisson, _softmax
 from curvebench.generation.random_streams import stream
-from curvebench.spec import LOSSES, OBJECTIVE_OF_LOSS, OUTPUT_ACTIVATIONS, TASKS, UsageError
+from curvebench.spec import LOSSES, OBJECTIVE_OF_LOSS, OUTPUT_ACTIVATIONS, SEQUENCE_FEATURES, TASKS, UsageError
 
 REAL = ("digits", "breast_cancer", "wine", "diabetes")
 SYNTHETIC = tuple(family for family in FAMILIES if family not in REAL)
@@ -296,6 +298,49 @@ def test_posterior_is_bayes_rule():
     )
 
 
+def test_the_class_of_a_sequence_is_which_two_events_came_in_which_order():
+    """Scaling hardly changes which two coordinates of kinds stand out, where the noise is low."""
+    for index in range(8):
+        problem = make("sequences", index, 0)
+        examples, n_classes = problem.train_inputs, problem.train_targets.shape[1]
+        n_kinds = math.isqrt(n_classes)
+        coordinates = examples.reshape(len(examples), -1, SEQUENCE_FEATURES)[:, :, :n_kinds]
+        found = []
+        for sequence in coordinates:
+            first, second = sorted(np.argsort(sequence, axis=None)[-2:])  # step by step, so the earlier comes first
+            found.append(n_kinds * (first % n_kinds) + second % n_kinds)
+        agreement = np.mean(found == problem.train_targets.argmax(axis=1))
+        backwards = [n_kinds * (pair % n_kinds) + pair // n_kinds for pair in found]
+        assert agreement > 0.4
+        assert agreement > np.mean(backwards == problem.train_targets.argmax(axis=1)) + 0.1
+
+
+def test_probabilities_of_two_events_are_bayes_rule():
+    scatter, coordinates = 0.4, stream(0, "events").normal((20, 5, 3))
+
+    def likelihood(sequence, means):
+        return math.prod(math.exp(-((x - m) ** 2) / (2 * scatter**2)) for x, m in zip(sequence, means, strict=True))
+
+    expected = np.zeros((20, 9))
+    for example, sequence in enumerate(coordinates):
+        for earlier, later in itertools.combinations(range(5), 2):
+            for first, second in itertools.product(range(3), repeat=2):
+                means = np.zeros((5, 3))
+                means[earlier, first] = means[later, second] = 1.0
+                expected[example, 3 * first + second] += likelihood(sequence.ravel(), means.ravel())
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(_posterior_of_pairs(coordinates, scatter), expected, rtol=1e-10)
+
+
+def test_sequences_differ_in_length_classes_and_noise():
+    problems = [make("sequences", index, 0) for index in range(12)]
+    assert len({p.train_inputs.shape[1] for p in problems}) >= 4
+    assert {p.train_targets.shape[1] for p in problems} == {4, 9}
+    assert all(p.train_inputs.shape[1] % SEQUENCE_FEATURES == 0 for p in problems)
+    floors = [p.floor / constant_loss(p.train_targets, p.task, "cross_entropy") for p in problems]
+    assert max(floors) > 2 * min(floors)
+
+
 def test_parameters_stay_between_their_ends():
     draw = stream(0, "parameters")
     assert {integer_between(draw, 2, 4) for _ in range(60)} == {2, 3, 4}
@@ -322,6 +367,7 @@ GOLDEN = {
     "label_sets": "9418fa843dece9e3",
     "shares": "5b5987305e57451d",
     "noisy_labels": "0bc809f825bfc7f5",
+    "sequences": "d24f996136894bf0",
 }
 
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from oracles.tiny_recipe import TINY, tiny_text
 
 from curvebench.generation import recipe as recipe_module
+from curvebench.generation.engine import MODULES
 from curvebench.generation.recipe import (
     MAX_GROUPS,
     Recipe,
@@ -30,7 +31,7 @@ from curvebench.generation.recipe import (
     shipped_recipes,
     with_engine,
 )
-from curvebench.spec import DIAGNOSES, LABELS, InputError, Optimizer
+from curvebench.spec import DIAGNOSES, LABELS, InputError, ModuleNetwork, Network, Optimizer, UsageError
 
 RECIPES = Path(__file__).parents[2] / "data_recipes"
 QUICK = (RECIPES / "quick.toml").read_text(encoding="utf-8")
@@ -54,7 +55,7 @@ def faults_of(text: str) -> list[str]:
 # ------------------------------------------------------------------------------------- what is accepted
 
 
-@pytest.mark.parametrize("name", ["quick", "core"])
+@pytest.mark.parametrize("name", shipped_recipes())
 def test_shipped_recipes_load_by_name_and_by_path(name):
     by_name, by_path = load_recipe(name), load_recipe(RECIPES / f"{name}.toml")
     assert by_name.recipe == by_path.recipe
@@ -79,6 +80,27 @@ def test_a_setting_hands_all_its_constants_to_the_optimizer():
     constants = "momentum = 0.1\nbeta1 = 0.2\nbeta2 = 0.3\nalpha = 0.4\nepsilon = 0.5\nweight_decay = 0.6\n"
     text = tiny_text(('optimizer = "momentum"\n', 'optimizer = "adamw"\n' + constants))
     assert parse_recipe(text).recipe.settings[0].to_optimizer() == Optimizer("adamw", 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+
+
+def test_a_network_is_an_mlp_or_a_module():
+    shape = (7, 3, 1, 6, "tanh", 1.0)
+    assert parse_recipe(TINY).recipe.networks[0].to_network(7, 3) == Network(*shape)
+    for module in MODULES:
+        text = tiny_text(("depth = 1", f'depth = 1\nmodule = "{module}"'))
+        assert parse_recipe(text).recipe.networks[0].to_network(7, 3) == ModuleNetwork(module, *shape)
+
+
+def test_foreign_code_is_refused_unless_it_is_trusted(validator):
+    text = tiny_text(("depth = 1", 'depth = 1\nmodule = "some_package.networks:Transformer"'))
+    with pytest.raises(UsageError, match=r"recipe names foreign code .*some_package\.networks:Transformer.*--trust"):
+        parse_recipe(text)
+    assert parse_recipe(text, trust=True).recipe.networks[0].is_foreign
+    assert validator.is_valid(tomllib.loads(text)), "the schema allows it"
+
+
+def test_no_shipped_recipe_names_foreign_code():
+    for name in shipped_recipes():
+        assert not any(network.is_foreign for network in load_recipe(name, trust=True).recipe.networks)
 
 
 def test_a_recipe_cannot_be_changed():
@@ -129,6 +151,13 @@ CASES = {
     "optimizer leak": (
         ("[keep]", '[splits]\nood_optimizers = ["momentum"]\n[keep]'),
         r"mix\[0\]\.settings: every optimiser here is held out",
+    ),
+    "unknown module": (("depth = 1", 'depth = 1\nmodule = "lstm"'), r"networks\[0\]\.module: .*pattern.*'lstm'"),
+    "module by file": (("depth = 1", 'depth = 1\nmodule = "../x:y"'), r"networks\[0\]\.module: .*pattern"),
+    "module too long": (("depth = 1", f'depth = 1\nmodule = "{"a" * 63}:b"'), r"networks\[0\]\.module: .*at most 64"),
+    "network for no problem": (
+        ("depth = 1", 'depth = 1\nfamilies = ["friedman1"]'),
+        r"mix\[0\]\.networks: none of these is for problems of the family 'gaussian_mixture'",
     ),
     "empty range": (("highest_rate = 3.0", "highest_rate = 0.003"), r"settings\[0\]\.lowest_rate: 0\.003 is not below"),
     "integer rates upside down": (("lowest_rate = 0.003", "lowest_rate = 4"), r"settings\[0\]\.lowest_rate: 4 is not"),
@@ -270,7 +299,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
 
 
 def test_a_missing_recipe_lists_the_known_and_suggests_the_nearest(tmp_path):
-    with pytest.raises(InputError, match=r"one of core, quick\. Did you mean 'quick'\?"):
+    with pytest.raises(InputError, match=r"one of core, .*quick\. Did you mean 'quick'\?"):
         load_recipe("quik")
     with pytest.raises(InputError) as caught:
         load_recipe(tmp_path / "nothing.toml")
@@ -319,7 +348,7 @@ NOT_IN_SCHEMA = {
     # JSON has no NaN, and a schema cannot compare one place with another
     *("nan", "inf", "number beyond floats", "twice defined", "dangling", "twice named", "twice the same number"),
     *("too many wanted", "overlap", "family leak", "optimizer leak", "empty range", "integer rates upside down"),
-    *("no classes", "endless sweep", "rates beyond single precision", "date for a number"),
+    *("no classes", "endless sweep", "rates beyond single precision", "date for a number", "network for no problem"),
     *("moments at one point", "moment amid the outcome", "too short for the moments", "nothing kept"),
     # a float without a fraction is an integer to JSON Schema
     "float for an integer",

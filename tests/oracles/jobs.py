@@ -5,7 +5,7 @@ import numpy as np
 from curvebench.generation.moments import outcome_steps, record_steps
 from curvebench.generation.networks import initial_parameters, initial_state
 from curvebench.generation.schedules import schedule_shape
-from curvebench.spec import Network, Optimizer, Output, TrainingJob
+from curvebench.spec import ModuleNetwork, Network, Optimizer, Output, TrainingJob
 
 N_STEPS = 24
 CURVES = ("train_loss", "val_loss", "grad_norm", "outcome", "val_outcome")
@@ -24,14 +24,17 @@ def make_job(
     seed=0,
     n_steps=N_STEPS,
     checkpoints=(),
+    module=None,
 ):
+    """An MLP on 4 inputs, or a module on 16: an image of 4 x 4, or a sequence of 4 steps."""
     rng = np.random.default_rng(seed)
-    n_outputs = {"regression": 2, "binary": 1, "multiclass": 3}[task]
-    network = Network(4, n_outputs, depth, width, activation, gain)
+    n_inputs, n_outputs = 16 if module else 4, {"regression": 2, "binary": 1, "multiclass": 3}[task]
+    shape = (n_inputs, n_outputs, depth, width, activation, gain)
+    network = ModuleNetwork(module, *shape) if module else Network(*shape)
     output = output or Output("identity", "squared_error" if task == "regression" else "cross_entropy_logits")
 
     def data(n):
-        x = rng.normal(size=(n, 4))
+        x = rng.normal(size=(n, n_inputs))
         if task == "regression":
             return x, np.stack([np.sin(x[:, 0]), x[:, 1] * x[:, 2]], axis=1)
         if task == "binary":

@@ -1,4 +1,7 @@
-"""One network at a time in `torch.nn` and `torch.optim`, written to be read: the oracle of every engine."""
+"""One network at a time in `torch.nn` and `torch.optim`, written to be read: the oracle of every engine.
+
+A module is made by its own factory; what is checked against this loop is how many of them are trained at once.
+"""
 
 import math
 
@@ -6,7 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from curvebench.spec import Network, Optimizer, State, TrainingJob, Trajectories
+from curvebench.generation.engine.modules import make_module
+from curvebench.spec import ModuleNetwork, Network, Optimizer, State, TrainingJob, Trajectories
 
 HIDDEN = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "sigmoid": nn.Sigmoid}
 OUTPUT = {
@@ -97,7 +101,7 @@ class PlainEngine:
             final[name] = np.where(is_dead | ~np.isfinite(final[name]), np.inf, final[name])
             if job.task == "regression":
                 final[name][1] = np.nan
-        dead_state = (np.full(job.network.n_parameters, np.nan), np.full(job.start.slots.shape[1:], np.nan))
+        dead_state = tuple(np.full(start.shape[1:], np.nan) for start in (job.start.parameters, job.start.slots))
         return {
             **curves,
             **final,
@@ -106,7 +110,9 @@ class PlainEngine:
         }
 
 
-def make_model(network: Network, output_activation: str, dtype) -> nn.Sequential:
+def make_model(network: Network | ModuleNetwork, output_activation: str, dtype) -> nn.Sequential:
+    if isinstance(network, ModuleNetwork):
+        return nn.Sequential(make_module(network), OUTPUT[output_activation]()).to(dtype)
     parts = []
     for n_in, n_out in zip(network.sizes[:-2], network.sizes[1:-1], strict=True):
         parts += [nn.Linear(n_in, n_out), HIDDEN[network.activation]()]
@@ -118,15 +124,28 @@ def linear_layers(model: nn.Sequential) -> list[nn.Linear]:
     return [part for part in model if isinstance(part, nn.Linear)]
 
 
+def parameters_in_order(model: nn.Sequential) -> list[tuple[nn.Parameter, bool]]:
+    """The parameters in the order of `State.parameters`, and whether they stand there transposed."""
+    if all(len(list(part.children())) == 0 for part in model):
+        return [pair for layer in linear_layers(model) for pair in ((layer.weight, True), (layer.bias, False))]
+    return [(parameter, False) for parameter in model.parameters()]
+
+
+def unflatten(model: nn.Sequential, flat: torch.Tensor) -> dict[nn.Parameter, torch.Tensor]:
+    """Every parameter's part of a flat row, in its shape."""
+    parts, position = {}, 0
+    for parameter, is_transposed in parameters_in_order(model):
+        part = flat[position : position + parameter.numel()]
+        parts[parameter] = part.view(parameter.T.shape).T if is_transposed else part.view(parameter.shape)
+        position += parameter.numel()
+    assert position == len(flat)
+    return parts
+
+
 def set_parameters(model: nn.Sequential, flat: torch.Tensor) -> None:
-    position = 0
     with torch.no_grad():
-        for layer in linear_layers(model):
-            n_in, n_out = layer.in_features, layer.out_features
-            layer.weight.copy_(flat[position : position + n_in * n_out].view(n_in, n_out).T)
-            position += n_in * n_out
-            layer.bias.copy_(flat[position : position + n_out])
-            position += n_out
+        for parameter, values in unflatten(model, flat).items():
+            parameter.copy_(values)
 
 
 def get_parameters(model: nn.Sequential) -> np.ndarray:
@@ -135,8 +154,9 @@ def get_parameters(model: nn.Sequential) -> np.ndarray:
 
 def flatten(model: nn.Sequential, value_of) -> np.ndarray:
     parts = []
-    for layer in linear_layers(model):
-        parts += [value_of(layer.weight).detach().T.reshape(-1), value_of(layer.bias).detach().reshape(-1)]
+    for parameter, is_transposed in parameters_in_order(model):
+        values = value_of(parameter).detach()
+        parts.append((values.T if is_transposed else values).reshape(-1))
     return torch.cat(parts).numpy().copy()
 
 
@@ -170,15 +190,9 @@ def set_slots(model, optimizer, name: str, slots: torch.Tensor, n_updates: int) 
     if n_updates == 0:
         return
     for slot, flat in zip(SLOTS[name], slots, strict=True):
-        position = 0
-        for layer in linear_layers(model):
-            for parameter in (layer.weight, layer.bias):
-                values = flat[position : position + parameter.numel()]
-                position += parameter.numel()
-                if parameter.dim() == 2:
-                    values = values.view(layer.in_features, layer.out_features).T
-                optimizer.state[parameter][slot] = values.clone()
-                optimizer.state[parameter]["step"] = torch.tensor(float(n_updates))
+        for parameter, values in unflatten(model, flat).items():
+            optimizer.state[parameter][slot] = values.clone()
+            optimizer.state[parameter]["step"] = torch.tensor(float(n_updates))
 
 
 def get_slots(model, optimizer, o: Optimizer) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Engines that train stacks of networks, by name. Each is imported when it is asked for."""
+"""Engines that train stacks of networks, and the networks, by name. Each is imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ ENGINES: dict[str, str] = {
     "torch": "curvebench.generation.engine.stacked:TorchEngine",
 }
 """Name -> module:class."""
+
+MLP = "mlp"
+"""The network that every engine trains."""
+
+MODULES: dict[str, str] = {
+    "conv": "curvebench.generation.engine.modules:Convolutional",
+    "recurrent": "curvebench.generation.engine.modules:Recurrent",
+    "attention": "curvebench.generation.engine.modules:Attention",
+}
+"""Name -> module:factory of the networks that the engine `torch` trains beside it."""
 
 _NEEDS = {
     "fused": ("numba", "pip install numba, or use --engine torch where there is no numba for your platform"),

@@ -113,8 +113,14 @@ def _smallest_job() -> TrainingJob:
 
 
 def make_net(job: TrainingJob) -> Net:
-    """A job's network as offsets into flat arrays."""
+    """A job's network as offsets into flat arrays.
+
+    Raises:
+        UsageError: the network is no MLP.
+    """
     network = job.network
+    if not isinstance(network, Network):
+        raise UsageError(f"The engine 'fused' trains MLPs; the network {network.module!r} needs engine torch.")
     sizes = np.array(network.sizes, dtype=np.int64)
     pads = np.array([padded(int(size)) for size in sizes], dtype=np.int64)
     n_rows = padded(max(int(job.batches.shape[2]), LEAST_ROWS))
@@ -227,7 +233,7 @@ def _input(array: ArrayLike, dtype: type) -> NDArray[Any]:
 
 def _empty(job: TrainingJob) -> Out:
     n, n_points, n_checkpoints = job.n_runs, len(job.record_steps), len(job.checkpoint_steps)
-    n_parameters = job.network.n_parameters
+    n_parameters = job.start.parameters.shape[1]
     n_slots, shape = job.optimizer.n_slots, (n, n_points)
     return Out(
         train_loss=np.full(shape, np.nan),

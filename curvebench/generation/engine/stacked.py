@@ -1,12 +1,15 @@
 """The engine `torch`: many networks at once as stacked parameters, gradients by autograd, on any device.
 
-It is the reference: short, and free of tricks. Dead runs leave the stack, so that they slow nobody down.
+It is the reference: short, and free of tricks. Dead runs leave the stack, so that they slow nobody down. An MLP and a
+module of `modules.py` differ in their forward pass and in nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,14 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from curvebench.generation.engine.modules import HIDDEN, make_stackable, stack
 from curvebench.spec import (
     OBJECTIVES,
     PROBABILITY_FLOOR,
     Float,
     Int,
+    ModuleNetwork,
     Network,
     Optimizer,
-    Output,
     State,
     TrainingJob,
     Trajectories,
@@ -37,12 +41,6 @@ EVALUATION_ROWS = 128
 DEAD_SHARE = 1 / 8
 """Share of dead runs at which the stack is made smaller."""
 
-HIDDEN: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "tanh": torch.tanh,
-    "gelu": F.gelu,
-    "sigmoid": torch.sigmoid,
-}
 OUTPUT: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda z: z,
     "sigmoid": torch.sigmoid,
@@ -99,24 +97,46 @@ def in_target_space(outputs: Tensor, loss: str, task: str) -> Tensor:
 # ------------------------------------------------------------------------------------------ networks
 
 
-def layers(parameters: Tensor, network: Network) -> list[Tensor]:
-    """Weights (n, n_in, n_out) and biases (n, 1, n_out) as leaves that share memory with flat parameters (n, P)."""
-    n = parameters.shape[0]
-    leaves, position = [], 0
-    for n_in, n_out in zip(network.sizes, network.sizes[1:], strict=False):
-        for rows in (n_in, 1):
-            block = parameters[:, position : position + rows * n_out].view(n, rows, n_out)
+@dataclass(frozen=True)
+class Forward:
+    """How stacked networks of one kind compute, and where their parameters lie in a flat row.
+
+    Attributes:
+        shapes: of the leaves of one network, in the order of `State.parameters`.
+        logits: leaves (n, *shape) and inputs (n, rows, n_inputs) to (n, rows, n_outputs), before the output activation.
+    """
+
+    shapes: Sequence[tuple[int, ...]]
+    logits: Callable[[list[Tensor], Tensor], Tensor]
+
+    def leaves(self, parameters: Tensor) -> list[Tensor]:
+        """Leaves that share memory with flat parameters (n, n_parameters)."""
+        leaves, position = [], 0
+        for shape in self.shapes:
+            size = math.prod(shape)
+            block = parameters[:, position : position + size].view(len(parameters), *shape)
             leaves.append(block.detach().requires_grad_())
-            position += rows * n_out
-    return leaves
+            position += size
+        return leaves
 
 
-def forward(leaves: list[Tensor], inputs: Tensor, network: Network, output: Output) -> Tensor:
-    """Outputs (n, rows, n_outputs) of stacked networks for inputs (n, rows, n_inputs)."""
-    hidden, x = HIDDEN[network.activation], inputs
-    for position in range(0, len(leaves) - 2, 2):
-        x = hidden(torch.baddbmm(leaves[position + 1], x, leaves[position]))
-    return OUTPUT[output.activation](torch.baddbmm(leaves[-1], x, leaves[-2]))
+def forward_of_mlp(network: Network) -> Forward:
+    """Layer by layer: weights (n_in, n_out) and biases (1, n_out)."""
+    hidden = HIDDEN[network.activation]
+
+    def logits(leaves: list[Tensor], x: Tensor) -> Tensor:
+        for position in range(0, len(leaves) - 2, 2):
+            x = hidden(torch.baddbmm(leaves[position + 1], x, leaves[position]))
+        return torch.baddbmm(leaves[-1], x, leaves[-2])
+
+    sizes = zip(network.sizes, network.sizes[1:], strict=False)
+    return Forward([shape for n_in, n_out in sizes for shape in ((n_in, n_out), (1, n_out))], logits)
+
+
+def forward_of_module(network: ModuleNetwork, device: torch.device, dtype: torch.dtype) -> Forward:
+    """A module's parameters in its own order; torch.func runs its code for all networks at once."""
+    module = make_stackable(network).to(device=device, dtype=dtype)
+    return Forward([tuple(parameter.shape) for parameter in module.parameters()], stack(module))
 
 
 # ----------------------------------------------------------------------------------------- optimisers
@@ -184,6 +204,16 @@ class TorchEngine:
     def prepare(self, say: Callable[[str], None]) -> None:
         """Nothing to do: torch comes compiled."""
 
+    def forward_of(self, network: Network | ModuleNetwork) -> Forward:
+        """The forward pass of a kind of network on this engine's device.
+
+        Raises:
+            UsageError: a module cannot be made or stacked.
+        """
+        if isinstance(network, Network):
+            return forward_of_mlp(network)
+        return forward_of_module(network, self.device, self.dtype)
+
     def train(self, job: TrainingJob) -> Trajectories:
         """Train every run of the job, `STACK` at a time."""
         with _one_thread_without_denormals():
@@ -212,6 +242,7 @@ class _Stack:
 
     def __init__(self, engine: TorchEngine, job: TrainingJob, runs: Int):
         self.job, self.dtype, self.device = job, engine.dtype, engine.device
+        self.forward = engine.forward_of(job.network)
         n, n_points = len(runs), len(job.record_steps)
         # what the living need; shrinks when the dead leave
         self.rows = torch.arange(n, device=self.device)  # where the living stand in the record
@@ -268,11 +299,15 @@ class _Stack:
         """Mini-batch loss (n,) and its gradient (n, P) at the present parameters."""
         examples = self.batches[:, step][self.seeds]
         inputs, targets = (part[examples] for part in self.train_set)
-        leaves = layers(self.parameters, self.job.network)
-        outputs = forward(leaves, inputs, self.job.network, self.job.output)
+        leaves = self.forward.leaves(self.parameters)
+        outputs = self._outputs(leaves, inputs)
         loss = LOSS[self.job.output.loss](outputs, targets, self.job.task)
         gradients = torch.autograd.grad(loss.sum(), leaves)
         return loss.detach(), torch.cat([g.flatten(1) for g in gradients], dim=1)
+
+    def _outputs(self, leaves: list[Tensor], inputs: Tensor) -> Tensor:
+        """Outputs (n, rows, n_outputs) of the living for inputs (n, rows, n_inputs)."""
+        return OUTPUT[self.job.output.activation](self.forward.logits(leaves, inputs))
 
     @torch.no_grad()
     def _record(self, point: int, loss: Tensor, gradient: Tensor) -> None:
@@ -286,10 +321,10 @@ class _Stack:
     def _means(self, data: tuple[Tensor, Tensor], losses: list[Loss], *, in_targets: bool = False) -> Float:
         """Losses of the living on a whole set, (n_living, n_losses) float64, a block of examples at a time."""
         job, (inputs, targets) = self.job, data
-        leaves = layers(self.parameters, job.network)
+        leaves = self.forward.leaves(self.parameters)
         total = torch.zeros(len(self.rows), len(losses), dtype=torch.float64, device=self.device)
         for x, y in zip(torch.split(inputs, EVALUATION_ROWS), torch.split(targets, EVALUATION_ROWS), strict=True):
-            outputs = forward(leaves, x.expand(len(self.rows), -1, -1), job.network, job.output)
+            outputs = self._outputs(leaves, x.expand(len(self.rows), -1, -1))
             if in_targets:
                 outputs = in_target_space(outputs, job.output.loss, job.task)
             for column, loss in enumerate(losses):

@@ -25,6 +25,7 @@ from curvebench.generation.problems.mixtures import (
     make_spirals,
 )
 from curvebench.generation.problems.problem import FITTING, TARGET_RANGES, Problem, constant_loss
+from curvebench.generation.problems.sequences import make_sequences
 from curvebench.generation.problems.teachers import (
     make_counts,
     make_label_sets,
@@ -57,6 +58,7 @@ FAMILIES: Mapping[str, Maker] = {
     "moons": make_moons,
     "gaussian_mixture": make_gaussian_mixture,
     "noisy_labels": make_noisy_labels,
+    "sequences": make_sequences,
 }
 
 MIN_TRAIN, MIN_VAL = 16, 8
