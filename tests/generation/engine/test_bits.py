@@ -17,8 +17,8 @@ pytest.importorskip("numba")
 from llvmlite import binding
 
 JOBS = "299c06c0cc66a82812024d2b0d917453e05171b1dc8cb16d4583167e7bcf66bc"
-TUNED = "8a28a58d52e9e3659566c38a25b2c06dc23c8ab0997bd79ee2f452a7f178845c"
-CONTENT = "024bec715cec1412db6cc433116622816239a0f1c3dd5589e3809136c17bb187"
+TUNED = "100ec9282f835e3de7b9690dcc74834cb5df4b34870513dfdf71297ff323dfe8"
+CONTENT = "0d3f3f8300038e1e4ba65dc73a78cc72e27e60991cb43c90da6b0d3377fbde72"
 
 TARGETS = {
     # name: (environment, features of the host that it needs, vector registers and instructions expected in the code)
