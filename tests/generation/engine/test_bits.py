@@ -17,7 +17,7 @@ pytest.importorskip("numba")
 from llvmlite import binding
 
 JOBS = "299c06c0cc66a82812024d2b0d917453e05171b1dc8cb16d4583167e7bcf66bc"
-CONTENT = "c2e04e9a559beb0622faa5bfc23643be6c53a6fd213f4e7f0eebbb420c511a34"
+CONTENT = "d16dd030efe45162b06462615ecd010fc0b5c2abd0a374bfa7d83db0a53c52bc"
 
 TARGETS = {
     # name: (environment, features of the host that it needs, vector registers and instructions expected in the code)
