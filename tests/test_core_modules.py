@@ -57,8 +57,8 @@ def test_rules_stand_between_doing_nothing_and_the_oracle(data):
 @pytest.mark.skipif(not CORE, reason=REASON)
 def test_actions_may_be_taken_from_the_benchmark(data):
     core = curvebench.load(CORE)
+    assert {core.meta.remedies[i] for i in core.meta.fixed_actions.values()} <= set(data.meta.remedies)
     for name in ("rules", "constant-best"):
         result = curvebench.evaluate(data, name, split="test_ood", fit_on=core)
         assert result.fit_on_sha256 != result.dataset_sha256
-        assert result.counts.n_unmatched < 0.05 * result.counts.n_runs
-        assert -1.0 < result.scores["value"] < 1.0
+        assert 0.0 < result.scores["value"] < 1.0
