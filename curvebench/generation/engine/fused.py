@@ -38,6 +38,9 @@ RUNS_AT_ONCE = 8
 NOTICE_AFTER = 2.0
 """Seconds; loading compiled kernels takes less."""
 
+CACHE_LINE = 64
+"""Bytes; what a vector of 16 floats fills."""
+
 LEAST_ROWS = 32
 """Examples of whole sets that are evaluated together, at least."""
 
@@ -124,7 +127,7 @@ def make_net(job: TrainingJob) -> Net:
     sizes = np.array(network.sizes, dtype=np.int64)
     pads = np.array([padded(int(size)) for size in sizes], dtype=np.int64)
     n_rows = padded(max(int(job.batches.shape[2]), LEAST_ROWS))
-    layer_sizes = (pads[:-1] + 1) * pads[1:]
+    layer_sizes = np.append((pads[:-2] + 1) * pads[1:-1], sizes[-1] * pads[-2] + pads[-1])
     ends = np.cumsum(layer_sizes)
     return Net(
         n_layers=len(sizes) - 1,
@@ -132,7 +135,7 @@ def make_net(job: TrainingJob) -> Net:
         pads=_input(pads, np.int64),
         weights=_input(ends - layer_sizes, np.int64),
         biases=_input(ends - pads[1:], np.int64),
-        units=_input(np.concatenate([[0], np.cumsum(pads[:-1] * n_rows)]), np.int64),
+        units=_input(np.concatenate([[0], np.cumsum(pads[:-2] * n_rows)]), np.int64),
         n_padded=int(ends[-1]),
         n_rows=n_rows,
         hidden=kernels.HIDDEN.index(network.activation),
@@ -146,12 +149,11 @@ def make_net(job: TrainingJob) -> Net:
 def make_work(net: Net) -> Work:
     """Scratch memory for one thread."""
     widest = int(net.pads.max())
-    n_units = int(net.units[-1] + net.pads[-1] * net.n_rows)
-
-    n_outputs = int(net.pads[-1]) * net.n_rows
+    n_units = int(net.units[-1] + net.pads[-2] * net.n_rows)
+    n_outputs = int(net.sizes[-1]) * net.n_rows
 
     def zeros(n: int) -> Float:
-        return np.zeros(n, dtype=np.float32)
+        return _aligned(np.zeros(n, dtype=np.float32))
 
     return Work(
         parameters=zeros(net.n_padded),
@@ -165,6 +167,7 @@ def make_work(net: Net) -> Work:
         other=zeros(net.n_rows * widest),
         zeros=zeros(widest),
         one=np.ones(1, dtype=np.float32),
+        columns=zeros(int(net.pads[-2]) * net.n_rows),
         output_z=zeros(n_outputs),
         outputs=zeros(n_outputs),
         targets=zeros(n_outputs),
@@ -176,6 +179,15 @@ def make_work(net: Net) -> Work:
         product=zeros(net.n_rows),
         lanes=np.zeros(LANES),
     )
+
+
+def _aligned(array: Float) -> Float:
+    """The array at the beginning of a cache line: a vector that lies across two of them takes twice as long."""
+    memory = np.empty(array.nbytes + CACHE_LINE, dtype=np.uint8)
+    first = -memory.ctypes.data % CACHE_LINE
+    aligned: Float = memory[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+    aligned[...] = array
+    return aligned
 
 
 def _hyper(job: TrainingJob) -> Hyper:
@@ -202,7 +214,7 @@ def corrections(beta: float, n_steps: int) -> Float:
 def _data(job: TrainingJob) -> Data:
     n_inputs = job.train_inputs.shape[1]
     padding = ((0, 0), (0, padded(n_inputs) - n_inputs))
-    x, x_val = (_input(np.pad(inputs, padding), np.float32) for inputs in (job.train_inputs, job.val_inputs))
+    x, x_val = (_input(_aligned(np.pad(inputs, padding)), np.float32) for inputs in (job.train_inputs, job.val_inputs))
     y, y_val = (_input(targets, np.float32) for targets in (job.train_targets, job.val_targets))
     return Data(x, y, x_val, y_val, order=_input(np.arange(max(len(x), len(x_val))), np.int32))
 

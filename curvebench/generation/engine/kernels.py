@@ -1,8 +1,9 @@
 """The compiled training of one network: forward, backward, update, record, on flat arrays that stay in the cache.
 
 Everything here is compiled by numba. Matrices are parts of flat float32 arrays with rows padded to whole vectors; what
-stands in the padding is never read into a result. The head of a network (output activation and loss) works on its few
-outputs transposed, (n_outputs, n_rows), so that its loops run over examples. Sums are made in one fixed order.
+stands in the padding is never read into a result. The last layer and the head of a network (output activation and loss)
+have few outputs and work transposed: its weights stand as (n_outputs, n_inputs), its outputs as (n_outputs, n_rows), so
+that their loops run over units and examples and not over padding. Sums are made in one fixed order.
 
 Functions pass addresses, not arrays: numba counts references at every call that takes an array, and those atomic
 additions, on counters that all threads share, would take as long as the products.
@@ -27,7 +28,15 @@ from curvebench.generation.engine.float32_math import (
     softplus,
     tanh,
 )
-from curvebench.generation.engine.microkernel import LANES, at, matmul, not_inlined, set_flushing, transpose
+from curvebench.generation.engine.microkernel import (
+    LANES,
+    at,
+    copy_vector,
+    matmul,
+    not_inlined,
+    set_flushing,
+    transpose,
+)
 from curvebench.spec import PROBABILITY_FLOOR
 
 HIDDEN = ("relu", "tanh", "gelu", "sigmoid")
@@ -63,9 +72,9 @@ class Net(NamedTuple):
     n_layers: int
     sizes: Any  # (n_layers + 1,) int64
     pads: Any  # (n_layers + 1,) int64, sizes rounded up to whole vectors
-    weights: Any  # (n_layers,) int64, where the weights of a layer begin in the padded parameters
+    weights: Any  # (n_layers,) int64, where the weights of a layer begin in the padded parameters; the last transposed
     biases: Any  # (n_layers,) int64
-    units: Any  # (n_layers + 1,) int64, where the values of a layer begin in `Work.z` and `Work.h`
+    units: Any  # (n_layers,) int64, where the values of a layer begin in `Work.z` and `Work.h`; outputs have their own
     n_padded: int  # parameters, padded
     n_rows: int  # examples that `Work` has room for, whole vectors of them
     hidden: int
@@ -154,7 +163,8 @@ class Work(NamedTuple):
     other: Any  # (n_rows * largest pad,) and of its neighbour
     zeros: Any  # (largest pad,)
     one: Any  # (1,) the number one
-    output_z: Any  # (last pad, n_rows) the head: z, outputs, targets, predicted probabilities, gradients
+    columns: Any  # (last pad of a hidden layer, n_rows) what the last layer takes in, transposed
+    output_z: Any  # (n_outputs, n_rows) the head: z, outputs, targets, predicted probabilities, gradients
     outputs: Any
     targets: Any
     probabilities: Any
@@ -196,9 +206,9 @@ def _work_at(work: Work) -> Work:
     return Work(
         at(work.parameters, NONE), at(work.gradient, NONE), at(work.first, NONE), at(work.second, NONE),
         at(work.transposed, NONE), at(work.z, NONE), at(work.h, NONE), at(work.delta, NONE), at(work.other, NONE),
-        at(work.zeros, NONE), at(work.one, NONE), at(work.output_z, NONE), at(work.outputs, NONE),
-        at(work.targets, NONE), at(work.probabilities, NONE), at(work.slopes, NONE), at(work.losses, NONE),
-        at(work.most, NONE), at(work.total, NONE), at(work.product, NONE), at(work.lanes, NONE),
+        at(work.zeros, NONE), at(work.one, NONE), at(work.columns, NONE), at(work.output_z, NONE),
+        at(work.outputs, NONE), at(work.targets, NONE), at(work.probabilities, NONE), at(work.slopes, NONE),
+        at(work.losses, NONE), at(work.most, NONE), at(work.total, NONE), at(work.product, NONE), at(work.lanes, NONE),
     )  # fmt: skip
 
 
@@ -207,9 +217,10 @@ def _work_at(work: Work) -> Work:
 
 @njit(nogil=True, error_model="numpy")
 def _forward(net: Net, work: Work, n: int) -> None:
-    """All layers for n examples whose inputs stand in `work.h`; leaves the head's z transposed."""
+    """All layers for n examples whose inputs stand in `work.h`."""
     not_inlined()
-    for layer in range(net.n_layers):
+    last = net.n_layers - 1
+    for layer in range(last):
         pad, source, target = net.pads[layer + 1], net.units[layer], net.units[layer + 1]
         matmul(
             work.h, source, net.pads[layer], UNIT,
@@ -218,10 +229,26 @@ def _forward(net: Net, work: Work, n: int) -> None:
             work.z, target, pad,
             n, pad, net.sizes[layer],
         )  # fmt: skip
-        if layer < net.n_layers - 1:
-            _activate(net.hidden, at(work.z, target), at(work.h, target), n * pad)
-    last = net.pads[net.n_layers]
-    transpose(work.z, net.units[net.n_layers], last, work.output_z, NONE, net.n_rows, n, last)
+        _activate(net.hidden, at(work.z, target), at(work.h, target), n * pad)
+    pad = net.pads[last]
+    transpose(work.h, net.units[last], pad, work.columns, NONE, net.n_rows, n, pad)
+    for c in range(net.sizes[net.n_layers]):
+        z, bias = at(work.output_z, c * net.n_rows), work.parameters[net.biases[last] + c]
+        for r in range(net.n_rows):
+            z[r] = bias
+    matmul(
+        work.parameters, net.weights[last], pad, UNIT,
+        work.columns, NONE, net.n_rows,
+        work.output_z, NONE, net.n_rows,
+        work.output_z, NONE, net.n_rows,
+        net.sizes[net.n_layers], _in_vectors(n), net.sizes[last],
+    )  # fmt: skip
+
+
+@njit(nogil=True, error_model="numpy")
+def _in_vectors(n: int) -> int:
+    """N rounded up to whole vectors."""
+    return (n + LANES - 1) // LANES * LANES
 
 
 @njit(nogil=True, error_model="numpy")
@@ -427,8 +454,8 @@ def _output_gradient(net: Net, work: Work, n: int) -> None:
 
 
 @njit(nogil=True, error_model="numpy")
-def _head_gradient(net: Net, work: Work, n: int, delta: Any) -> None:
-    """Gradient by the head's z, from that by its outputs, back into rows."""
+def _head_gradient(net: Net, work: Work, n: int) -> None:
+    """Gradient by the head's z, from that by its outputs, both in `work.slopes`."""
     not_inlined()
     n_outputs = net.sizes[net.n_layers]
     product = work.product
@@ -462,8 +489,6 @@ def _head_gradient(net: Net, work: Work, n: int, delta: Any) -> None:
         elif net.output == OUT_SOFTMAX:
             for r in range(n):
                 g[r] = a[r] * (g[r] - product[r])
-    last = net.pads[net.n_layers]
-    transpose(work.slopes, NONE, net.n_rows, delta, NONE, last, last, n)
 
 
 # ------------------------------------------------------------------------------------------ backward
@@ -474,8 +499,9 @@ def _backward(net: Net, work: Work, n: int) -> None:
     """The gradient of the mean loss by all parameters, for the examples that went forward."""
     not_inlined()
     delta, other = work.delta, work.other
-    _head_gradient(net, work, n, delta)
-    for step in range(net.n_layers):
+    _head_gradient(net, work, n)
+    _backward_last(net, work, n, delta)
+    for step in range(1, net.n_layers):
         layer = net.n_layers - 1 - step
         n_in, n_out = net.sizes[layer], net.sizes[layer + 1]
         pad_in, pad_out, units = net.pads[layer], net.pads[layer + 1], net.units[layer]
@@ -504,6 +530,37 @@ def _backward(net: Net, work: Work, n: int) -> None:
             )  # fmt: skip
             _times_slope(net.hidden, at(work.z, units), at(work.h, units), other, n * pad_in)
             delta, other = other, delta
+
+
+@njit(nogil=True, error_model="numpy")
+def _backward_last(net: Net, work: Work, n: int, delta: Any) -> None:
+    """The gradient by the last layer's parameters, and by z of the layer before into `delta`."""
+    not_inlined()
+    last = net.n_layers - 1
+    n_in, n_out, pad, units = net.sizes[last], net.sizes[net.n_layers], net.pads[last], net.units[last]
+    matmul(
+        work.slopes, NONE, net.n_rows, UNIT,
+        work.h, units, pad,
+        work.zeros, NONE, NONE,
+        work.gradient, net.weights[last], pad,
+        n_out, pad, n,
+    )  # fmt: skip
+    for c in range(n_out):
+        for unit in range(n_in, pad):  # whose values are not zero where the activation of zero is not
+            work.gradient[net.weights[last] + c * pad + unit] = ZERO
+        slopes, total = at(work.slopes, c * net.n_rows), ZERO
+        for r in range(n):
+            total += slopes[r]
+        work.gradient[net.biases[last] + c] = total
+    if last > 0:
+        matmul(
+            work.slopes, NONE, UNIT, net.n_rows,
+            work.parameters, net.weights[last], pad,
+            work.zeros, NONE, NONE,
+            delta, NONE, pad,
+            n, pad, n_out,
+        )  # fmt: skip
+        _times_slope(net.hidden, at(work.z, units), at(work.h, units), delta, n * pad)
 
 
 # -------------------------------------------------------------------------------------------- update
@@ -549,14 +606,13 @@ def _take(net: Net, work: Work, examples: Set, rows: Any, n: int) -> None:
     not_inlined()
     pad, n_outputs = net.pads[0], net.sizes[net.n_layers]
     for r in range(n):
-        example = np.int64(rows[r])
-        source, target = at(examples.x, example * pad), at(work.h, r * pad)
+        source, target = at(examples.x, np.int64(rows[r]) * pad), at(work.h, r * pad)
         for first in range(NONE, pad, LANES):
-            for lane in range(first, first + LANES):
-                target[lane] = source[lane]
-        labels = at(examples.y, example * n_outputs)
-        for c in range(n_outputs):
-            work.targets[c * net.n_rows + r] = labels[c]
+            copy_vector(at(source, first), at(target, first))
+    for c in range(n_outputs):
+        labels, targets = at(examples.y, c), at(work.targets, c * net.n_rows)
+        for r in range(n):
+            targets[r] = labels[np.int64(rows[r]) * n_outputs]
 
 
 @njit(nogil=True, error_model="numpy")
@@ -638,12 +694,14 @@ def _pad(net: Net, flat: Any, padded: Any) -> None:
         padded[i] = ZERO
     position = 0
     for layer in range(net.n_layers):
-        n_out, pad = net.sizes[layer + 1], net.pads[layer + 1]
-        for i in range(net.sizes[layer] + 1):
-            row = net.weights[layer] + i * pad if i < net.sizes[layer] else net.biases[layer]
-            for j in range(n_out):
-                padded[row + j] = flat[position]
+        row, column = _strides(net, layer)
+        for i in range(net.sizes[layer]):
+            for j in range(net.sizes[layer + 1]):
+                padded[net.weights[layer] + i * row + j * column] = flat[position]
                 position += 1
+        for j in range(net.sizes[layer + 1]):
+            padded[net.biases[layer] + j] = flat[position]
+            position += 1
 
 
 @njit(nogil=True, error_model="numpy")
@@ -652,12 +710,20 @@ def _unpad(net: Net, padded: Any, flat: Any) -> None:
     not_inlined()
     position = 0
     for layer in range(net.n_layers):
-        n_out, pad = net.sizes[layer + 1], net.pads[layer + 1]
-        for i in range(net.sizes[layer] + 1):
-            row = net.weights[layer] + i * pad if i < net.sizes[layer] else net.biases[layer]
-            for j in range(n_out):
-                flat[position] = padded[row + j]
+        row, column = _strides(net, layer)
+        for i in range(net.sizes[layer]):
+            for j in range(net.sizes[layer + 1]):
+                flat[position] = padded[net.weights[layer] + i * row + j * column]
                 position += 1
+        for j in range(net.sizes[layer + 1]):
+            flat[position] = padded[net.biases[layer] + j]
+            position += 1
+
+
+@njit(nogil=True, error_model="numpy")
+def _strides(net: Net, layer: int) -> tuple[Any, Any]:
+    """How far apart the weights of neighbouring inputs and of neighbouring outputs of a layer are."""
+    return (UNIT, net.pads[layer]) if layer == net.n_layers - 1 else (net.pads[layer + 1], UNIT)
 
 
 # ---------------------------------------------------------------------------------------------- runs

@@ -208,6 +208,18 @@ def _generate_transpose(context: Any, builder: Any, arguments: Any) -> Any:
     return context.get_dummy_value()
 
 
+@intrinsic
+def copy_vector(typing_context: Any, source: Any, target: Any) -> Any:
+    """Copy `LANES` floats from one address to another."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, target = (builder.bitcast(address, _VECTOR.as_pointer()) for address in arguments)
+        builder.store(builder.load(source, align=4), target, align=4)
+        return context.get_dummy_value()
+
+    return types.void(_FLOATS, _FLOATS), generate
+
+
 def _shuffle(builder: Any, first: Any, second: Any, lanes: list[int]) -> Any:
     return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes))
 

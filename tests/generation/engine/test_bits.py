@@ -16,7 +16,7 @@ pytest.importorskip("numba")
 
 from llvmlite import binding
 
-JOBS = "299c06c0cc66a82812024d2b0d917453e05171b1dc8cb16d4583167e7bcf66bc"
+JOBS = "fd1f37ffcad6caeaa7273960d5f72dc42798322080c5441de21466db4808fc0c"
 TUNED = "100ec9282f835e3de7b9690dcc74834cb5df4b34870513dfdf71297ff323dfe8"
 CONTENT = "0d3f3f8300038e1e4ba65dc73a78cc72e27e60991cb43c90da6b0d3377fbde72"
 
