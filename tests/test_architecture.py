@@ -53,7 +53,7 @@ ROOMS = {
         "evaluation/scores.py",
         "evaluation/audit/",
     ),
-    "typer": ("cli.py",),
+    "typer": ("cli/",),
     "rich": ("console.py",),
     "pydantic": ("generation/recipe.py",),
     "pydantic_core": ("generation/recipe.py",),

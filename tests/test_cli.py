@@ -14,7 +14,7 @@ from command import Terminal, command
 from oracles.tiny_recipe import TINY
 
 import curvebench
-from curvebench import cli
+from curvebench.cli import data_sets
 from curvebench.data import store
 from curvebench.data.phenomena import PHENOMENA, count_phenomena
 from curvebench.diagnosers import DIAGNOSERS
@@ -209,7 +209,7 @@ def test_a_shipped_recipe_ends_with_what_fell_short(tiny_recipe, generated, tmp_
     monkeypatch.setattr(recipes, "shipped_recipes", lambda: {"tiny": tiny_recipe})
     monkeypatch.setattr(generation, "generate", lambda *arguments, **options: curvebench.load(generated[0]))
     assert len(command("generate", "tiny", "-o", tmp_path / "x.h5").err.splitlines()) == 1, "too few problems to judge"
-    monkeypatch.setattr(cli, "ENOUGH_INSTANCES", 1)
+    monkeypatch.setattr(data_sets, "ENOUGH_INSTANCES", 1)
     done = command("generate", "tiny", "-o", tmp_path / "x.h5", "--json")
     assert done.code == 0
     assert done.json["recipe"] == "tiny"

@@ -1,0 +1,55 @@
+"""The command line: commands, no logic. Data on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from curvebench import __version__
+from curvebench.cli import data_sets, diagnosers, investigations
+from curvebench.cli.app import app
+from curvebench.console import say, show
+from curvebench.spec import CurveBenchError
+
+__all__ = ["data_sets", "diagnosers", "investigations", "main"]
+
+
+def main() -> None:
+    """Run the command line; an error becomes one sentence and its exit code, 4 for what nobody foresaw."""
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")  # names of files are not always text
+    try:
+        app(prog_name="curvebench")
+    except CurveBenchError as error:
+        say(f"error: {error}")
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if os.environ.get("CURVEBENCH_DEBUG"):
+            raise
+        say(
+            f"internal error: {type(error).__name__}: {error}. Please report it, with the traceback that "
+            "CURVEBENCH_DEBUG=1 in the environment shows."
+        )
+        sys.exit(CurveBenchError.exit_code)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        show(f"curvebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Loss curves labelled by what would really have helped, and scores for methods that diagnose them."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

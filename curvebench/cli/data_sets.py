@@ -1,0 +1,340 @@
+"""Commands that make data sets and look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curvebench.cli.app import (
+    ENOUGH_INSTANCES,
+    INTERRUPTED,
+    DataFile,
+    Force,
+    Json,
+    Output,
+    Quiet,
+    app,
+    given,
+    look_here,
+    show_facts,
+)
+from curvebench.console import Column, progress_bar, say, show, show_json, show_table
+from curvebench.spec import LABELS, SPLITS, CheckFailed
+
+if TYPE_CHECKING:
+    from curvebench.data.dataset import Dataset
+    from curvebench.generation.plan import Cost
+
+
+@app.command()
+def generate(
+    recipe: Annotated[
+        str,
+        typer.Argument(metavar="RECIPE", help="Name of a shipped recipe or path of a TOML file.", show_default=False),
+    ],
+    output: Output,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=4096, help="Processes. Default: all cores.", show_default=False)
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="fused or torch, in place of the recipe's.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="Device of the torch engine, for instance cuda.")] = "cpu",
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run foreign code that the recipe names as a network.")
+    ] = False,
+    max_runs: Annotated[
+        int | None, typer.Option(min=1, help="Allow this many trained runs.", show_default=False)
+    ] = None,
+    max_bytes: Annotated[
+        int | None, typer.Option(min=1, help="Allow this many bytes of data.", show_default=False)
+    ] = None,
+    max_memory: Annotated[
+        int | None, typer.Option(min=1, help="Allow this many bytes of memory.", show_default=False)
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train what a recipe asks for, label it by intervention and write one file.
+
+    After an interruption the same command goes on where it stopped.
+
+    Example: [bold]curvebench generate quick -o quick.h5[/bold]
+    """
+    from curvebench.data.store import check_target
+    from curvebench.generation.generate import Limits
+    from curvebench.generation.generate import generate as generate_data_set
+    from curvebench.generation.plan import compute_cost, make_plan
+    from curvebench.generation.recipe import is_shipped, load_recipe
+
+    if trust:
+        look_here()
+    recipe_file = load_recipe(recipe, trust=trust)
+    check_target(output, overwrite=force)
+    if not quiet:
+        say(_cost_line(recipe_file.recipe.name, compute_cost(recipe_file.recipe, make_plan(recipe_file.recipe))))
+    try:
+        with progress_bar("training", quiet=quiet) as report:
+            dataset = generate_data_set(
+                recipe_file,
+                output,
+                engine=engine,
+                workers=workers,
+                device=device,
+                overwrite=force,
+                limits=Limits(**given(max_runs=max_runs, max_bytes=max_bytes, max_memory=max_memory)),
+                progress=None if report is None else lambda done, total, _: report(done, total),
+                say=(lambda sentence: None) if quiet else say,
+            )
+    except KeyboardInterrupt:
+        say(f"interrupted; the same command goes on from {output}.parts")
+        raise typer.Exit(INTERRUPTED) from None
+    _show_dataset(dataset, {"file": str(output)}, as_json=as_json)
+    if is_shipped(recipe_file) and not quiet:
+        _say_shortfalls(dataset, output)
+
+
+def _say_shortfalls(dataset: Dataset, path: Path) -> None:
+    """The cheap part of the audit of a data set that others may publish: a sentence, and never a failure.
+
+    A data set with a handful of problems, to try things with, is not held to it.
+    """
+    from curvebench.evaluation.audit import cheap_audit
+
+    if min(dataset.summary()["n_problem_instances"].values()) < ENOUGH_INSTANCES:
+        return
+    shortfalls = cheap_audit(dataset).shortfalls
+    if shortfalls:
+        say(
+            f"note: this data set falls short of what a benchmark must be: {'; '.join(shortfalls)}. "
+            f"`curvebench audit {path}` measures all of it."
+        )
+
+
+def _cost_line(name: str, cost: Cost) -> str:
+    return (
+        f"{name}: {cost.n_groups} groups, about {cost.n_runs:,} runs and with remedies {cost.n_trainings:,} trainings, "
+        f"{cost.n_updates / 1e6:,.1f} million network-steps, at most {cost.n_bytes / 2**20:,.0f} MiB uncompressed and "
+        f"{cost.memory_bytes / 2**20:,.0f} MiB of memory"
+    )
+
+
+@app.command()
+def info(file: DataFile, as_json: Json = False) -> None:
+    """Say what is in a data set.
+
+    Example: [bold]curvebench info quick.h5[/bold]
+    """
+    from curvebench.data.store import load
+
+    _show_dataset(load(file), {"file": str(file)}, as_json=as_json)
+
+
+def _show_dataset(dataset: Dataset, about: Mapping[str, Any], *, as_json: bool) -> None:
+    """Counts of a data set, after some facts about it."""
+    summary = {**about, **dataset.summary()}
+    if as_json:
+        show_json(summary)
+        return
+    show_facts(
+        {
+            **about,
+            "recipe": f"{summary['recipe']}, version {summary['recipe_version']}, engine {summary['engine']}",
+            "licence": summary["licence"],
+            "format_version": summary["format_version"],
+            "content_sha256": summary["content_sha256"],
+            "runs": f"{summary['n_runs']:,} of {summary['n_cells']:,} cells in {summary['n_groups']:,} groups; "
+            f"{summary['n_scored']:,} are scored",
+            "curves": f"{summary['n_points']} points; {summary['n_remedies']} remedies",
+            **summary["thresholds"],
+        }
+    )
+    show("")
+    by_split, instances = summary["labels_by_split"], summary["n_problem_instances"]
+    counts = {label: [by_split[split][label] for split in SPLITS] for label in LABELS}
+    counts["all runs"] = [summary["splits"][split] for split in SPLITS]
+    counts["problem instances"] = [instances[split] for split in SPLITS]
+    show_table(
+        [Column("runs by label"), *(Column(name, is_number=True) for name in (*SPLITS, "all"))],
+        [[label, *(f"{n:,}" for n in (*row, sum(row)))] for label, row in counts.items()],
+    )
+
+
+@app.command()
+def verify(file: DataFile, as_json: Json = False) -> None:
+    """Read all of a data set and compare its content with the hash that stands in it.
+
+    Exit code 1 if the content was changed, 3 if the file cannot be read.
+
+    Example: [bold]curvebench verify quick.h5[/bold]
+    """
+    from curvebench.data.store import verify as verify_file
+
+    try:
+        report = verify_file(file)
+    except CheckFailed as error:
+        if as_json:
+            show_json({"verified": False, "path": str(file), "message": str(error)})
+        raise
+    if as_json:
+        show_json({"verified": True, **vars(report)})
+    else:
+        show_facts({"verified": "yes", **vars(report)})
+
+
+@app.command()
+def relabel(
+    file: DataFile,
+    output: Output,
+    material_gain: Annotated[
+        float | None, typer.Option(help="Mean gain from which on a remedy matters.", show_default=False)
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="Of the one-sided t-interval: 0.8, 0.9, 0.95 or 0.975.", show_default=False)
+    ] = None,
+    tie: Annotated[
+        float | None, typer.Option(help="Differences below this share of the cap are no gain.", show_default=False)
+    ] = None,
+    accept_share: Annotated[
+        float | None, typer.Option(help="Share of the best gain that is accepted.", show_default=False)
+    ] = None,
+    largest_ratio: Annotated[
+        float | None, typer.Option(help="Gains count up to this ratio of losses.", show_default=False)
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Label a data set with other thresholds; the outcomes stay as they are.
+
+    Example: [bold]curvebench relabel quick.h5 --material-gain 0.2 -o strict.h5[/bold]
+    """
+    from curvebench.data.store import check_target, load, write
+    from curvebench.generation.relabel import relabel as relabel_data_set
+
+    check_target(output, overwrite=force)
+    dataset = load(file)
+    thresholds = given(
+        material_gain=material_gain,
+        confidence=confidence,
+        tie=tie,
+        accept_share=accept_share,
+        largest_ratio=largest_ratio,
+    )
+    changed = relabel_data_set(dataset, **thresholds)
+    write(changed, output, overwrite=force)
+    n_relabelled = int((changed.labels != dataset.labels).sum())
+    _show_dataset(changed, {"file": str(output), "n_relabelled": n_relabelled}, as_json=as_json)
+
+
+@app.command()
+def plot(
+    file: DataFile,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="PICTURE", help="PNG, SVG or PDF.", show_default=False)
+    ],
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="Name of a run; without it a gallery of all labels.", show_default=False),
+    ] = None,
+    lookalikes: Annotated[
+        bool, typer.Option("--lookalikes", help="Plateaus that look alike and have different causes.")
+    ] = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Draw one run with what its remedies made of it, a gallery of all labels, or plateaus that look alike.
+
+    Example: [bold]curvebench plot quick.h5 -o gallery.png[/bold]
+    """
+    from curvebench.data.store import load
+    from curvebench.plots import check_picture, save_plot
+
+    check_picture(output, overwrite=force)
+    runs = save_plot(load(file), run, output, lookalikes=lookalikes, overwrite=force)
+    if as_json:
+        show_json({"picture": str(output), "runs": runs})
+    else:
+        show_facts({"picture": output, "runs": ", ".join(runs)})
+
+
+@app.command()
+def phenomena(
+    file: DataFile,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="PICTURE", help="Draw them: PNG, SVG or PDF.", show_default=False),
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Count what the runs of a data set show, from explosions to plateaus that look alike, and draw examples.
+
+    Example: [bold]curvebench phenomena quick.h5 -o phenomena.png[/bold]
+    """
+    from curvebench.data.phenomena import PHENOMENA, count_phenomena
+    from curvebench.data.store import load
+    from curvebench.plots import check_picture, save_phenomena
+
+    if output is not None:
+        check_picture(output, overwrite=force)
+    dataset = load(file)
+    counts = count_phenomena(dataset)
+    if output is not None:
+        save_phenomena(dataset, output, overwrite=force)
+    if as_json:
+        show_json({"file": str(file), "phenomena": counts})
+        return
+    columns = [Column("phenomenon"), Column("what it teaches", dispensable=1)]
+    columns += [Column(split, is_number=True) for split in SPLITS]
+    columns += [Column(label, is_number=True, dispensable=2) for label in LABELS]
+    rows = []
+    for name, by_split in counts.items():
+        numbers = [sum(by_split[split].values()) for split in SPLITS]
+        numbers += [sum(by_split[split][label] for split in SPLITS) for label in LABELS]
+        rows.append([name, PHENOMENA[name].teaches, *(f"{n:,}" for n in numbers)])
+    show_table(columns, rows)
+
+
+@app.command()
+def recipes(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[RECIPE]", help="Print this recipe.", show_default=False)
+    ] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of recipes, for editors.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the recipes that come with the package, or print one.
+
+    Example: [bold]curvebench recipes quick > mine.toml[/bold]
+    """
+    from curvebench.generation.plan import compute_cost, make_plan
+    from curvebench.generation.recipe import load_recipe, recipe_json_schema, shipped_recipes
+
+    if schema:
+        show_json(recipe_json_schema())
+        return
+    if name is not None:
+        found = load_recipe(name, trust=True)  # printing runs nothing
+        if as_json:
+            show_json(found.recipe.model_dump(mode="json"))
+        else:
+            show(found.text)
+        return
+    rows = []
+    for shipped in shipped_recipes():
+        recipe = load_recipe(shipped).recipe
+        cost = compute_cost(recipe, make_plan(recipe))
+        about = {"name": shipped, "version": recipe.version, "engine": recipe.engine}
+        rows.append({**about, **vars(cost), "description": recipe.description})
+    if as_json:
+        show_json(rows)
+        return
+    numbers = {"version": "version", "n_groups": "groups", "n_runs": "runs", "n_trainings": "trainings"}
+    show_table(
+        [Column("name"), *(Column(title, is_number=True) for title in numbers.values()), Column("description")],
+        [[row["name"], *(f"{row[key]:,}" for key in numbers), row["description"]] for row in rows],
+    )
