@@ -3,9 +3,9 @@
 The bar is `constant-best`, the goal the oracle, whose value and macro-F1 are 1. What counts is the share of the gap
 between them that somebody closes. Every contestant answers with a diagnosis, as on a board. Beside it, it is told what
 every remedy brought on `train`, which no diagnoser is: a one-liner then prescribes for each of its bins the remedy that
-was best there on average, the forest grows trees for what remedies bring instead of diagnoses and prescribes the one from
-which they expect most. The better of both values is the contestant's, so that nobody looks weak for the fixed actions that
-diagnoses stand for.
+was best there on average; the forest grows trees for what remedies bring instead of for diagnoses, and prescribes the
+remedy from which they expect most. The better of both values is the contestant's, so that nobody looks weak for the
+fixed actions that diagnoses stand for.
 """
 
 from __future__ import annotations
