@@ -42,8 +42,8 @@ MAY_IMPORT = {
 """Part of the house -> the parts that it may import beside itself. A new part has to find its place here."""
 
 TOOL_LIBRARIES = (
-    "gradsnitch", "lightning", "pandas", "pytscope", "silver_diagnostics", "training_doctor", "trainproof",
-    "trainspotter",
+    "gradsnitch", "lightning", "pandas", "pytscope", "silver_diagnostics", "sk_autod", "training_doctor",
+    "trainproof", "trainspotter",
 )  # fmt: skip
 
 ROOMS = {

@@ -16,6 +16,7 @@ TOOLS: Mapping[str, tuple[str, str]] = {
     "trainproof": ("trainproof:Trainproof", "a verdict on the logs of a run, fourteen checks"),
     "pytscope": ("pytscope:Pytscope", "a profiler with rules on convergence"),
     "silver-diagnostics": ("silver_diagnostics:SilverDiagnostics", "a health score for a history of metrics"),
+    "sk-autod": ("sk_autod:SkAutod", "ten detectors on the losses of epochs"),
     "reduce-lr-on-plateau": ("reduce_lr_on_plateau:ReduceLROnPlateau", "torch's scheduler, patience 10: where it cuts"),
     "early-stopping": ("early_stopping:EarlyStopping", "Lightning's callback, patience 3: where it stops"),
 }

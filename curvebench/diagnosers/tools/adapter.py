@@ -170,7 +170,7 @@ class Tool:
 
     def _listen(self, X: Float) -> list[_Heard]:
         with _quiet():
-            return [self._heard(findings) for findings in self.examine_all(list(_runs(X)))]
+            return [self._heard(findings) for findings in self.examine_all(list(_runs(X, self.track)))]
 
     def _heard(self, findings: Sequence[str] | None) -> _Heard:
         if findings is None:
@@ -250,10 +250,11 @@ def rows(run: Columns, names: Mapping[str, str]) -> list[dict[str, float]]:
     return [{"step": step} | {name: column[step] for name, column in columns.items()} for step in range(n_points)]
 
 
-def _runs(X: Float) -> Iterator[Columns]:
-    """Each curve of X (n_curves, n_channels, n_points) as columns of Python floats."""
+def _runs(X: Float, track: str) -> Iterator[Columns]:
+    """Each curve of X (n_curves, n_channels, n_points) as columns of Python floats, those of a track and no more."""
+    names = TRACKS[track]
     for curve in np.asarray(X, dtype=np.float64):
-        yield {channel: values.tolist() for channel, values in zip(CHANNELS, curve, strict=False) if channel in LOGGED}
+        yield {name: values.tolist() for name, values in zip(names, curve, strict=False) if name in LOGGED}
 
 
 def _fingerprint(X: Float) -> bytes:

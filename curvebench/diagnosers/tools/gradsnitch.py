@@ -40,6 +40,7 @@ class Gradsnitch(Tool):
     SILENCE = Meaning(
         None, "It stays silent unless a signature is unambiguous; that is not the same as calling a run fine."
     )
+    is_slow = True
 
     def examine(self, run: Columns) -> Sequence[str]:
         """Codes of its rules, errors before warnings."""

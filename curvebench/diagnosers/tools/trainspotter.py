@@ -48,6 +48,7 @@ class Trainspotter(Tool):
     SILENCE = Meaning(
         Diagnosis.HEALTHY, "No pathologies detected, it says: a clean run, or nothing that its detectors cover."
     )
+    is_slow = True
 
     def examine(self, run: Columns) -> Sequence[str]:
         """Titles of its findings, errors first, then warnings, then infos, as it sorts them."""
