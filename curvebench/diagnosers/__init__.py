@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.diagnosers.features import FEATURES
+from curvebench.diagnosers.tools import TOOLS, VARIANTS
 from curvebench.spec import DIAGNOSES, Diagnoser, Float, UsageError
 
 
@@ -51,6 +52,14 @@ DIAGNOSERS: Mapping[str, Entry] = {
     **{
         f"zoo/{name}": Entry("curvebench.diagnosers.oneliners:OneLiner", f"one feature: {feature.meaning}", (name,))
         for name, feature in FEATURES.items()
+    },
+    **{
+        name: Entry(f"curvebench.diagnosers.tools.{target}", description)
+        for name, (target, description) in {**TOOLS, **VARIANTS}.items()
+    },
+    **{
+        f"{name}/full": Entry(f"curvebench.diagnosers.tools.{target}", f"{description}; on all columns", ("config",))
+        for name, (target, description) in TOOLS.items()
     },
 }
 """Name -> diagnoser, in the order in which they are listed."""
