@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
 from curvebench.spec import TRACKS
-
-Channels = Mapping[str, list]
 
 
 @contextmanager
