@@ -10,7 +10,7 @@ from curvebench.diagnosers.trivial import ConstantBest
 from curvebench.spec import DIAGNOSES, TRACKS, Action, Diagnoser, Remedy
 
 N_CURVES, N_POINTS = 24, 64
-NAMES = [name for name, entry in DIAGNOSERS.items() if name != "oracle" and ".tools." not in entry.target]
+NAMES = [name for name, entry in DIAGNOSERS.items() if name != "oracle" and entry.kind != "tool"]
 """The oracle is no diagnoser: it has answers to certain curves, and does not look at any. Tools of others, which need
 not be installed and take their time, have a shorter suite of their own."""
 

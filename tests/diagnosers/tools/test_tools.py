@@ -59,7 +59,7 @@ FULL = {
 }
 """Tool -> what it says only when it is shown all columns."""
 
-NAMES = [name for name, entry in DIAGNOSERS.items() if ".tools." in entry.target]
+NAMES = [name for name, entry in DIAGNOSERS.items() if entry.kind == "tool"]
 
 
 def class_of(name: str) -> type[Tool]:
