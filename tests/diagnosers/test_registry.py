@@ -8,7 +8,8 @@ import types
 import numpy as np
 import pytest
 
-from curvebench.diagnosers import DIAGNOSERS, InvalidOutput, OneCurveAtATime, make_diagnoser, name_of, resolve
+from curvebench.diagnosers import DIAGNOSERS, OneCurveAtATime, make_diagnoser, name_of, resolve
+from curvebench.diagnosers.answers import InvalidOutput
 from curvebench.diagnosers.trivial import Chance, Constant
 from curvebench.spec import DIAGNOSES, Diagnoser, UsageError
 
