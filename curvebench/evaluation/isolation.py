@@ -40,6 +40,16 @@ _COMPLAINTS: dict[str, type[Exception]] = {
 }
 
 
+def check_isolation(isolation: str) -> None:
+    """See that there is such an isolation.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if isolation not in ISOLATIONS:
+        raise UsageError(f"There is no isolation {isolation!r}; there are {', '.join(ISOLATIONS)}.")
+
+
 @contextmanager
 def isolated(
     diagnoser: object, isolation: str, limits: ProcessLimits, hidden: Sequence[Path] = ()
@@ -56,8 +66,7 @@ def isolated(
         UsageError: there is no such isolation or name, it is no name, or there are no namespaces here.
         ChildFailed: it could not be made, or broke a limit while it was.
     """
-    if isolation not in ISOLATIONS[1:]:
-        raise UsageError(f"There is no isolation {isolation!r}; there are {', '.join(ISOLATIONS)}.")
+    check_isolation(isolation)
     if not isinstance(diagnoser, str):
         raise UsageError(
             f"A {type(diagnoser).__name__} can't be isolated, for it is in our process already: give its name, "
