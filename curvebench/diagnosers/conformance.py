@@ -93,7 +93,7 @@ def make_curves(track: str, n_curves: int = N_CURVES, n_points: int = N_POINTS) 
     time = np.linspace(0, 1, n_points, dtype=np.float32)
     speed = np.float32(10.0 ** rng.uniform(-1, 2, (n_curves, n_channels, 1)))
     noise = np.float32(0.1 + 0.02 * np.abs(rng.normal(size=(n_curves, n_channels, N_POINTS))))
-    curves = np.exp(-speed * time) + np.tile(noise, n_points // N_POINTS + 1)[:, :, :n_points]
+    curves: NDArray[np.float32] = np.exp(-speed * time) + np.tile(noise, n_points // N_POINTS + 1)[:, :, :n_points]
     curves[::5, :, n_points // 2 :] *= 20
     if n_channels > _OPTIMIZER:
         curves[:, _OPTIMIZER] = rng.integers(0, len(OPTIMIZERS), (n_curves, 1))
