@@ -138,6 +138,16 @@ def Forking(X):
     time.sleep(1000)
 
 @asked
+def Bomb(X):
+    for _ in range(6): os.fork()
+    time.sleep(1000)
+
+@asked
+def Patricide(X):
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(1000)
+
+@asked
 def Orphans(X):
     if os.fork() == 0:
         os.setsid()
@@ -213,6 +223,8 @@ EXPECTED = {
     "Writing": (FAILED, "File too large"),
     "Littering": (OK, ""),
     "Forking": (FAILED, "more than 16 processes"),
+    "Bomb": (FAILED, "more than 16 processes"),
+    "Patricide": (FAILED, "killed together with what watched over it"),
     "Orphans": (OK, ""),
     "OrphansOfACrash": (FAILED, "ended by SIGKILL"),
     "Spying": (OK, ""),
@@ -432,7 +444,7 @@ def test_without_namespaces_nothing_is_run_instead(dataset, monkeypatch, folder)
 def test_the_worst_in_a_namespace(dataset):
     if not available():
         return
-    for name in ("Suicide", "Orphans", "Forking"):
+    for name in ("Suicide", "Orphans", "Bomb"):
         status, words = EXPECTED[name]
         result = evaluate(dataset, f"worst.py:{name}", isolation="namespace", limits=LIMITS, n_bootstrap=2)
         assert (result.status, words in result.message) == (status, True), result.message
