@@ -286,7 +286,8 @@ def command_lines():
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_worst_costs_a_status_and_leaves_nothing(dataset, name):
     status, words = EXPECTED[name]
-    result = evaluate(dataset, f"worst.py:{name}", isolation="process", limits=LIMITS, n_bootstrap=2)
+    limits = LIMITS_OF.get(name, LIMITS)
+    result = evaluate(dataset, f"worst.py:{name}", isolation="process", limits=limits, n_bootstrap=2)
     assert (result.status, result.isolation) == (status, "process"), result.message
     assert words in result.message
     assert "\n" not in result.message
