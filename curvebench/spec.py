@@ -387,8 +387,10 @@ TRACKS: Mapping[str, tuple[str, ...]] = {
 class Diagnoser(Protocol):
     """Judges loss curves.
 
-    May also have `fit(X, y)` (y: diagnosis names), `abstain(X) -> (n_curves,) bool` (scored as "no action")
-    and `prescribe(X) -> sequence of Remedy`. Never sees labels of the curves it judges, cells, seeds or files.
+    May also have `fit(X, y)` (y: diagnosis names), `abstain(X) -> (n_curves,) bool` (scored as "no action"),
+    `crashed(X) -> (n_curves,) bool` (the tool behind it failed: counted, and scored as abstained) and
+    `prescribe(X) -> sequence of Remedy`, or None for a curve where the fixed action of the diagnosis is to be taken.
+    Never sees labels of the curves it judges, cells, seeds or files.
     An attribute `track` names the smallest track it needs (default "curve").
     """
 

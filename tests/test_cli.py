@@ -18,6 +18,7 @@ from curvebench.cli import data_sets
 from curvebench.data import store
 from curvebench.data.phenomena import PHENOMENA, count_phenomena
 from curvebench.diagnosers import DIAGNOSERS
+from curvebench.diagnosers.conformance import CHECKS
 from curvebench.evaluation import audit as audits
 from curvebench.evaluation import evaluate as evaluation
 from curvebench.evaluation.audit.report import THRESHOLDS
@@ -29,7 +30,7 @@ from curvebench.spec import LABELS, SPLITS
 
 COMMANDS = (
     "generate", "info", "verify", "relabel", "plot", "phenomena", "evaluate", "audit", "claims",
-    "recipes", "diagnosers",
+    "recipes", "diagnosers", "check-diagnoser",
 )  # fmt: skip
 SUMMARY = {"n_runs", "n_cells", "labels", "splits", "content_sha256", "recipe", "format_version"}
 
@@ -504,6 +505,104 @@ def test_a_diagnoser_that_fails_has_no_score_and_the_others_are_shown(file, outs
     assert results["rules"]["scores"]["value"] is not None
 
 
+HOSTILE = """
+import os, time
+import numpy as np
+
+class Crashing:
+    def predict_proba(self, X): os.abort()
+
+class Sleeping:
+    def predict_proba(self, X): time.sleep(1000)
+
+class Greedy:
+    def predict_proba(self, X): return bytearray(10 * 2**30)
+
+class Unlucky:
+    @property
+    def track(self): raise OSError("no track today")
+    def predict_proba(self, X): return np.full((len(X), 6), 1 / 6)
+
+class Shy(Unlucky):
+    track = "curve"
+    def abstain(self, X): return np.arange(len(X)) < 3
+    def crashed(self, X): return np.arange(len(X)) < 2
+
+class Spying(Unlucky):
+    track = "curve"
+    def predict_proba(self, X):
+        assert os.path.getsize("NAME") == 0
+        return np.full((len(X), 6), 1 / 6)
+"""
+
+
+def test_whatever_an_isolated_diagnoser_does_the_others_are_scored(file, tmp_path, monkeypatch):
+    (tmp_path / "hostile.py").write_text(HOSTILE)
+    monkeypatch.chdir(tmp_path)
+    named = [word for name in ("Crashing", "Sleeping", "Greedy", "Unlucky") for word in ("-d", f"hostile.py:{name}")]
+    limits = ["--isolation", "process", "--time-limit", "5", "--memory-limit", "500"]
+    done = command("evaluate", file, *named, "-d", "rules", *limits, "--split", "test", "--json", "-q")
+    assert done.code == 1
+    results = {r["diagnoser"].removeprefix("hostile.py:"): r for r in done.json["results"]}
+    assert {name: r["status"] for name, r in results.items()} == {
+        "Crashing": "failed",
+        "Sleeping": "timed_out",
+        "Greedy": "out_of_memory",
+        "Unlucky": "failed",
+        **dict.fromkeys(["rules", "constant", "constant-best", "chance", "oracle"], "ok"),
+    }
+    assert (results["rules"]["isolation"], results["oracle"]["isolation"]) == ("process", "none")
+    assert "hostile.py:Sleeping on test: timed_out: The diagnoser had no answer after 5 s; " in done.err
+
+
+def test_a_track_that_raises_fails_one_diagnoser_only(file, tmp_path, monkeypatch):
+    (tmp_path / "hostile.py").write_text(HOSTILE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    done = command("evaluate", file, "-d", "hostile.py:Unlucky", "-d", "hostile.py:Shy", "--split", "test")
+    assert done.code == 1
+    assert "hostile.py:Unlucky on test: failed: OSError: no track today" in done.err
+    assert "hostile.py:Shy took no action on 3 of " in done.out
+    assert "runs: it abstained, on 2 of them because it crashed" in done.out
+
+
+def test_who_cannot_be_fitted_does_not_keep_others_from_their_scores(dataset, tmp_path):
+    store.write(dataset.select(dataset["split"] == "test"), tmp_path / "asked.h5")
+    done = command("evaluate", tmp_path / "asked.h5", "-d", "forest", "-d", "rules", "--split", "test", "--json")
+    assert done.code == 1
+    assert [(r["diagnoser"], r["status"]) for r in done.json["results"]][:2] == [("forest", "failed"), ("rules", "ok")]
+    assert "'train'" in done.json["results"][0]["message"]
+
+
+def test_in_a_namespace_the_labels_are_hidden_or_it_is_said_that_there_is_none(file, tmp_path, monkeypatch):
+    (tmp_path / "hostile.py").write_text(HOSTILE.replace("NAME", str(file)))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["evaluate", file, "-d", "hostile.py:Spying", "--split", "test", "--no-references", "--isolation"]
+    done = command(*arguments, "namespace")
+    if done.code == 2:
+        assert "'namespace' is not available here" in done.err
+        assert done.out == ""
+    else:
+        assert (done.code, done.err) == (0, "")
+    assert command(*arguments, "process").code == 1, "there the file is as it is"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--isolation", "moat"], "there are none, process, namespace"),
+        (["--time-limit", "3"], "give --isolation process or namespace too"),
+        (["--isolation", "process", "--memory-limit", "0"], "limits are positive"),
+        (["--isolation", "process", "-d", "rulez"], "Did you mean 'rules'"),
+        (["--isolation", "process", "-d", "exec:./nothing"], "no program"),
+    ],
+)
+def test_isolations_that_are_none(arguments, words, file):
+    done = command("evaluate", file, *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+
+
 def test_another_file_may_be_fitted_on(dataset, file, tmp_path):
     asked = tmp_path / "asked.h5"
     store.write(dataset.select(dataset["split"] == "test"), asked)
@@ -650,6 +749,20 @@ def test_diagnosers():
     for name, entry in DIAGNOSERS.items():
         assert f"{name} " in shown
         assert entry.description in shown
+
+
+def test_check_diagnoser(outsider):
+    done = command("check-diagnoser", "rules", "--track", "curve")
+    assert (done.code, done.err) == (0, "")
+    assert "failed" not in done.out
+    assert all(f"{name} " in done.out for name in CHECKS)
+    done = command("check-diagnoser", f"{outsider}:Confused", "--json")
+    assert (done.code, done.json["passed"], len(done.json["checks"])) == (1, False, 3 * len(CHECKS))
+    assert done.err == f"error: {outsider}:Confused does not keep the contract: 33 of 39 checks failed.\n"
+    assert all("NaN" in check["problem"] for check in done.json["checks"] if check["problem"])
+    for name, words in (("oracle", "told answers"), ("rulez", "Did you mean"), ("missing.py:x", "no file")):
+        done = command("check-diagnoser", name)
+        assert (done.code, words in done.err) == (2, True)
 
 
 def test_json_is_plain_ascii(file):

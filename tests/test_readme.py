@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import command
 from oracles.tiny_recipe import TINY
 
 from curvebench import load
+from curvebench.diagnosers.external import question, read_answers
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -72,6 +74,30 @@ def test_the_network_of_the_page_on_recipes_is_trained_as_printed(tmp_path, monk
     assert (name, done.code, done.err) == ("curvebench", 0, "")
     assert set(load("mine.h5")["architecture"].tolist()) == {"my_networks:Shortcut"}
     sys.modules.pop("my_networks")
+
+
+def test_the_diagnosers_of_the_page_on_own_ones_are_checked_and_scored(folder_of_main_job, monkeypatch):
+    page = (ROOT / "docs" / "own-diagnoser.md").read_text(encoding="utf-8")
+    code, program, entry = (re.search(rf"```{x}\n(.*?)```", page, re.DOTALL)[1] for x in ("python", "sh", "toml"))
+    script = folder_of_main_job / "rising.sh"
+    script.write_text(program, encoding="utf-8")
+    script.chmod(0o755)
+    (folder_of_main_job / "my_diagnoser.py").write_text(code, encoding="utf-8")
+    monkeypatch.chdir(folder_of_main_job)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    first, second = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    assert 'cautious = "my_diagnoser:Cautious"' in entry
+    for line in first.replace("NAME", "my_diagnoser:Cautious").splitlines() + second.splitlines():
+        name, *arguments = shlex.split(line)
+        done = command(*arguments, "--json")
+        assert (name, done.code, done.err) == ("curvebench", 0, "")
+    assert done.json["results"][0]["status"] == "ok"
+    assert done.json["results"][0]["scores"]["recall_lr_too_high"] > 0
+    assert command("check-diagnoser", "exec:./rising.sh", "--track", "curve").code == 0
+    asked, *answered = re.findall(r"^\{.*\}$", page, re.MULTILINE)
+    assert asked == question(0, np.array([[2.31, 1.7, np.inf, np.nan]]))
+    assert len(read_answers("\n".join(answered).encode(), len(answered))) == 4
+    sys.modules.pop("my_diagnoser", None)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curvebench.cli.app import ENOUGH_INSTANCES, DataFile, Json, Quiet, app, look_here
+from curvebench.cli.app import ENOUGH_INSTANCES, DataFile, Json, Quiet, app, given, look_here
 from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table
 from curvebench.spec import SPLITS, CheckFailed, InputError, UsageError
 
@@ -40,7 +41,7 @@ def evaluate(
             "--diagnoser",
             "-d",
             metavar="NAME",
-            help="Name, or package.module:attribute; may be repeated.",
+            help="Name, package.module:attribute, file.py:attribute or exec:program; may be repeated.",
             show_default="rules",
         ),
     ] = None,
@@ -59,6 +60,16 @@ def evaluate(
             show_default="FILE",
         ),
     ] = None,
+    isolation: Annotated[
+        str, typer.Option(help="Where diagnosers run: none (in this process), process or namespace.")
+    ] = "none",
+    time_limit: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="For each question to an isolated diagnoser.", show_default="600"),
+    ] = None,
+    memory_limit: Annotated[
+        float | None, typer.Option(metavar="MIB", help="Of an isolated diagnoser.", show_default="4096")
+    ] = None,
     references: Annotated[bool, typer.Option(help="Score constant, constant-best, chance and oracle beside.")] = True,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -67,7 +78,9 @@ def evaluate(
 
     Value: 0 is doing nothing, 1 is the oracle, negative is worse than doing nothing.
 
-    A diagnoser of your own is looked for in the current folder, then in installed packages.
+    A diagnoser of your own is looked for in the current folder, then in installed packages. With --isolation it runs in
+    a process of its own under limits (Linux); in a namespace it moreover finds no network, nothing to write to, and
+    the data sets that are named here empty.
 
     Exit code 1 if a diagnoser that was asked for failed.
 
@@ -76,8 +89,9 @@ def evaluate(
     from curvebench.data.store import load
 
     asked = list(dict.fromkeys(diagnoser or ["rules"]))
+    how = _isolation(isolation, time_limit, memory_limit, [path for path in (file, fit_on) if path])
     with output_to_stderr():
-        _look_up(asked, split or [], track)
+        _look_up(asked, split or [], track, isolation)
     dataset = load(file)
     fitting = dataset if fit_on is None else load(fit_on)
     _say_what_is_not_tried(fitting, dataset)
@@ -89,7 +103,11 @@ def evaluate(
             "constant-best is left out: it is chosen on the split train, which has no scored runs; "
             "--fit-on names a data set that has"
         )
-    jobs = [(split_name, name, track if name in asked else None) for split_name in splits for name in names]
+    jobs = [
+        Job(split_name, name, track if name in asked else None, how if name in asked else {})
+        for split_name in splits
+        for name in names
+    ]
     with progress_bar("evaluating", quiet=quiet) as report, output_to_stderr():  # what diagnosers print is no data
         results = _evaluate_all(dataset, fitting, jobs, report)
     if as_json:
@@ -101,19 +119,59 @@ def evaluate(
         raise CheckFailed("; ".join(f"{r.diagnoser} on {r.split}: {r.status}: {r.message.rstrip('.')}" for r in failed))
 
 
-def _look_up(asked: Sequence[str], splits: Sequence[str], track: str | None) -> None:
-    """Complain of what cannot be evaluated before any work, and let modules of the current folder be found."""
-    from curvebench.diagnosers import DIAGNOSERS, resolve
+@dataclass(frozen=True)
+class Job:
+    """One evaluation: on which split, of whom, shown what, and the arguments that say how it is run."""
+
+    split: str
+    diagnoser: str
+    track: str | None
+    how: Mapping[str, Any]
+
+
+def _isolation(
+    isolation: str, seconds: float | None, memory_mib: float | None, hidden: Sequence[Path]
+) -> dict[str, Any]:
+    """The arguments of an evaluation that say how diagnosers are run."""
+    from curvebench.processes import ProcessLimits
+
+    if isolation == "none":
+        if seconds is not None or memory_mib is not None:
+            raise UsageError("Limits hold for isolated diagnosers: give --isolation process or namespace too.")
+        return {}
+    memory_bytes = None if memory_mib is None else int(memory_mib * 2**20)
+    limits = ProcessLimits(**given(seconds=seconds, memory_bytes=memory_bytes))
+    return {"isolation": isolation, "limits": limits, "hidden": hidden}
+
+
+def _look_up(asked: Sequence[str], splits: Sequence[str], track: str | None, isolation: str) -> None:
+    """Complain of what cannot be evaluated before any work, and let modules of the current folder be found.
+
+    Nothing is run of a diagnoser that is to be isolated; what is wrong with it becomes its status.
+    """
+    from curvebench.diagnosers import check_name, is_reference, resolve
     from curvebench.evaluation.evaluate import checked_track
+    from curvebench.evaluation.isolation import check_isolation
 
     for split in splits:
         if split not in SPLITS:
             raise UsageError(f"There is no split {split!r}; there are {', '.join(SPLITS)}.")
     if any(":" in name for name in asked):
         look_here()
+    check_isolation(isolation)
     for name in asked:
-        if not (name in DIAGNOSERS and DIAGNOSERS[name].is_reference):
-            checked_track(resolve(name), track)
+        if is_reference(name):
+            continue
+        if isolation != "none":
+            check_name(name)
+            continue
+        candidate = resolve(name)
+        try:
+            checked_track(candidate, track)
+        except (UsageError, KeyboardInterrupt):
+            raise
+        except BaseException:  # its property `track` raises, which will be its result
+            say(f"note: {name} does not say which track it needs")
 
 
 def _scored_splits(dataset: Dataset) -> list[str]:
@@ -138,16 +196,18 @@ def _say_what_is_not_tried(fit_on: Dataset, dataset: Dataset) -> None:
 def _evaluate_all(
     dataset: Dataset,
     fit_on: Dataset,
-    jobs: Sequence[tuple[str, str, str | None]],
+    jobs: Sequence[Job],
     report: Callable[[float, float], None] | None,
 ) -> list[Result]:
     from curvebench.evaluation.evaluate import evaluate as evaluate_diagnoser
 
     results: list[Result] = []
-    for split, name, track in jobs:
+    for job in jobs:
         if report:
             report(len(results), len(jobs))
-        results.append(evaluate_diagnoser(dataset, name, split=split, track=track, fit_on=fit_on))
+        results.append(
+            evaluate_diagnoser(dataset, job.diagnoser, split=job.split, track=job.track, fit_on=fit_on, **job.how)
+        )
     if report:
         report(len(jobs), len(jobs))
     return results
@@ -164,6 +224,9 @@ def _show_results(results: Sequence[Result]) -> None:
         counts = rows[0].counts
         show(f"{split}: {counts.n_runs:,} runs of {counts.n_problem_instances} problem instances")
         show_table(columns, [_result_row(result) for result in rows])
+        for result in rows:
+            if result.counts.n_abstained:
+                show(f"{result.diagnoser} took no action on {_abstentions(result)}")
         show("")
     show("value: 0 is doing nothing, 1 is the oracle; in brackets 95 % intervals")
     few = [r.split for r in results if r.counts.n_problem_instances < ENOUGH_INSTANCES]
@@ -182,6 +245,12 @@ def _result_row(result: Result) -> list[str]:
     return [result.diagnoser, *shown, f"{result.microseconds_per_curve:.1f}"]
 
 
+def _abstentions(result: Result) -> str:
+    counts = result.counts
+    crashed = f", on {counts.n_crashed:,} of them because it crashed" if counts.n_crashed else ""
+    return f"{counts.n_abstained:,} of {counts.n_runs:,} runs: it abstained{crashed}"
+
+
 def _score_cell(score: float, interval: tuple[float, float], shape: tuple[int, int]) -> str:
     width, digits = shape
     if not math.isfinite(score):
@@ -190,16 +259,64 @@ def _score_cell(score: float, interval: tuple[float, float], shape: tuple[int, i
     return f"{score:z{width}.{digits}f} [{low}, {high}]"
 
 
+@app.command("check-diagnoser")
+def check_diagnoser(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Name, package.module:attribute, file.py:attribute or exec:program.",
+            show_default=False,
+        ),
+    ],
+    track: Annotated[
+        str | None,
+        typer.Option(help="Check on this track only: curve, telemetry or config.", show_default="all that it takes"),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Check that a diagnoser keeps the contract, on made-up curves: ordinary, odd, short and long ones.
+
+    One with fit is fitted first, on made-up curves too. Exit code 1 if a check fails.
+
+    Example: [bold]curvebench check-diagnoser rules[/bold]
+    """
+    from curvebench.diagnosers import conformance, is_reference, resolve
+
+    if is_reference(name):
+        raise UsageError(f"{name!r} is told answers by the evaluator; there is nothing to check.")
+    if ":" in name:
+        look_here()
+    with progress_bar("checking", quiet=quiet) as report, output_to_stderr():
+        resolve(name)  # says what is wrong with a name before any work
+        findings = conformance.check(lambda: resolve(name), track, progress=report)
+    if as_json:
+        show_json(
+            {"diagnoser": name, "passed": not any(f.problem for f in findings), "checks": list(map(vars, findings))}
+        )
+    else:
+        rows = [[f.check, f.track, "failed" if f.problem else "passed", f.problem] for f in findings]
+        show_table([Column("check"), Column("track"), Column("outcome"), Column("what went wrong")], rows)
+    if failed := [f for f in findings if f.problem]:
+        raise CheckFailed(f"{name} does not keep the contract: {len(failed)} of {len(findings)} checks failed.")
+
+
 @app.command()
 def diagnosers(as_json: Json = False) -> None:
-    """List the diagnosers that come with the package.
+    """List the diagnosers that come with this package, and those that other installed packages name.
 
     Example: [bold]curvebench diagnosers[/bold]
     """
-    from curvebench.diagnosers import DIAGNOSERS
+    from curvebench.diagnosers import DIAGNOSERS, installed
 
+    listed = {name: (entry.kind, entry.description) for name, entry in DIAGNOSERS.items()}
+    for name, target in installed().items():
+        listed.setdefault(name, ("external", f"installed: {target}"))
     if as_json:
-        show_json([{"name": name, "kind": e.kind, "description": e.description} for name, e in DIAGNOSERS.items()])
-        return
-    rows = [[name, entry.kind, entry.description] for name, entry in DIAGNOSERS.items()]
-    show_table([Column("name"), Column("kind", dispensable=1), Column("description")], rows)
+        show_json(
+            [{"name": name, "kind": kind, "description": description} for name, (kind, description) in listed.items()]
+        )
+    else:
+        columns = [Column("name"), Column("kind", dispensable=1), Column("description")]
+        show_table(columns, [[name, *about] for name, about in listed.items()])

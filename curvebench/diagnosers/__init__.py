@@ -1,20 +1,23 @@
-"""Who diagnoses: the registry of diagnosers, and how a name, a class, a function or an object becomes one."""
+"""Who diagnoses: the registry of diagnosers, and how a name, a file, a program, a class or an object becomes one."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import inspect
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from curvebench.diagnosers.adapters import Classifier, OneCurveAtATime, is_classifier
+from curvebench.diagnosers.external import External
 from curvebench.diagnosers.features import FEATURES
 from curvebench.diagnosers.tools import TOOLS, VARIANTS
-from curvebench.spec import DIAGNOSES, Diagnoser, Float, UsageError
+from curvebench.spec import Diagnoser, UsageError
 
 KINDS: tuple[str, ...] = ("reference", "one-liner", "rules", "published", "learned", "tool", "external")
 """What a diagnoser is: a mark on the scale, a single feature, our own rules, rules that others published, fitted to
@@ -126,8 +129,11 @@ DIAGNOSERS: Mapping[str, Entry] = {
 """Name -> diagnoser, in the order in which they are listed."""
 
 
-class InvalidOutput(ValueError):  # noqa: N818 - named like the status that it leads to
-    """A diagnoser answered, but not with what the contract asks for."""
+ENTRY_POINTS = "curvebench.diagnosers"
+"""The group of entry points by which an installed package names its diagnosers."""
+
+PROGRAM = "exec:"
+"""What the name of a program begins with."""
 
 
 def make_diagnoser(name: str) -> Diagnoser:
@@ -136,7 +142,7 @@ def make_diagnoser(name: str) -> Diagnoser:
     Raises:
         UsageError: if there is none of that name, or only the evaluator can make it.
 
-    >>> make_diagnoser("constant").predict_proba(np.ones((1, 1, 5))).tolist()
+    >>> make_diagnoser("constant").predict_proba([[[2.0, 1.0]]]).tolist()
     [[0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
     """
     entry = find_entry(name)
@@ -154,12 +160,37 @@ def find_entry(name: str) -> Entry:
     """
     if name in DIAGNOSERS:
         return DIAGNOSERS[name]
-    near = difflib.get_close_matches(name, DIAGNOSERS, n=1)
+    known = [*DIAGNOSERS, *installed()]
+    near = difflib.get_close_matches(name, known, n=1)
     suggestion = f" Did you mean {near[0]!r}?" if near else ""
     raise UsageError(
-        f"There is no diagnoser {name!r}.{suggestion} Known are {', '.join(DIAGNOSERS)}; "
-        "your own is named as package.module:attribute."
+        f"There is no diagnoser {name!r}.{suggestion} Known are {', '.join(known)}; your own is named as "
+        f"package.module:attribute, path/to/file.py:attribute or {PROGRAM}program."
     )
+
+
+def installed() -> dict[str, str]:
+    """Diagnosers that other installed packages name: name -> "package.module:attribute"."""
+    return {point.name: f"{point.module}:{point.attr}" for point in entry_points(group=ENTRY_POINTS)}
+
+
+def is_reference(name: object) -> bool:
+    """Whether that is the name of a diagnoser that is told answers."""
+    return isinstance(name, str) and name in DIAGNOSERS and DIAGNOSERS[name].is_reference
+
+
+def check_name(name: str) -> None:
+    """See that a name is one, without running anything of what it names.
+
+    Raises:
+        UsageError: there is no such diagnoser, file or program.
+    """
+    if name.startswith(PROGRAM):
+        External(name.removeprefix(PROGRAM))
+    elif _is_file(name):
+        _checked_file(name)
+    elif ":" not in name and name not in installed():
+        find_entry(name)
 
 
 def name_of(diagnoser: object) -> str:
@@ -173,31 +204,58 @@ def resolve(diagnoser: object) -> Diagnoser:
     """Make a diagnoser of what was given.
 
     Args:
-        diagnoser: a name of the registry; "package.module:attribute"; a class without required arguments; an object
-            with `predict_proba`; or a function of one curve, see `OneCurveAtATime`.
+        diagnoser: a name of the registry, or of an entry point of the group `ENTRY_POINTS`; "package.module:attribute";
+            "path/to/file.py:attribute"; "exec:program --with arguments", see `External`; a class without required
+            arguments; an object with `predict_proba`; a classifier of scikit-learn, aeon or sktime, see `Classifier`;
+            or a function of one curve, see `OneCurveAtATime`.
 
     Raises:
         UsageError: if it is nothing of the kind, can't be imported or can't be constructed.
     """
     if isinstance(diagnoser, str):
-        return resolve(_load(diagnoser)) if ":" in diagnoser else make_diagnoser(diagnoser)
+        return _resolve_name(diagnoser)
     if inspect.isclass(diagnoser):
         return resolve(_construct(diagnoser))
+    if is_classifier(diagnoser):
+        return Classifier(diagnoser)
     if callable(getattr(diagnoser, "predict_proba", None)):
         return diagnoser  # type: ignore[return-value]
     if callable(diagnoser):
         return OneCurveAtATime(diagnoser)
     raise UsageError(
-        f"A {type(diagnoser).__name__} is no diagnoser: give a name, package.module:attribute, an object with "
-        "predict_proba(X), or a function of one curve."
+        f"A {type(diagnoser).__name__} is no diagnoser: give a name, package.module:attribute, "
+        f"path/to/file.py:attribute, {PROGRAM}program, an object with predict_proba(X), a classifier, or a function "
+        "of one curve."
     )
 
 
+def _resolve_name(name: str) -> Diagnoser:
+    if name.startswith(PROGRAM):
+        return External(name.removeprefix(PROGRAM))
+    if ":" in name:
+        return resolve(_load(name))
+    if name not in DIAGNOSERS and name in (points := installed()):
+        return resolve(_load(points[name]))
+    return make_diagnoser(name)
+
+
+def _is_file(target: str) -> bool:
+    return target.rpartition(":")[0].endswith(".py")
+
+
+def _checked_file(target: str) -> Path:
+    path = Path(target.rpartition(":")[0])
+    if not path.is_file():
+        raise UsageError(f"Can't load the diagnoser {target!r}: there is no file {path}.")
+    return path
+
+
 def _load(target: str) -> Any:
-    """What stands at "package.module:attribute"."""
-    module_name, _, attribute = target.partition(":")
+    """What stands at "package.module:attribute" or "path/to/file.py:attribute"."""
+    where, _, attribute = target.rpartition(":")
+    path = _checked_file(target) if _is_file(target) else None
     try:
-        found: Any = importlib.import_module(module_name)
+        found: Any = importlib.import_module(where) if path is None else _run_file(path)
         for part in attribute.split("."):
             found = getattr(found, part)
     except KeyboardInterrupt:
@@ -205,6 +263,20 @@ def _load(target: str) -> Any:
     except BaseException as error:  # whatever a foreign module does while it is imported
         raise UsageError(f"Can't load the diagnoser {target!r}: {type(error).__name__}: {error}.") from error
     return found
+
+
+def _run_file(path: Path) -> Any:
+    """The module of a file, which may import its neighbours, as a script may."""
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = f"curvebench_diagnoser_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _construct(cls: type) -> Any:
@@ -217,57 +289,3 @@ def _construct(cls: type) -> Any:
             f"Can't construct {cls.__name__} without arguments ({type(error).__name__}: {error}); "
             "give an object instead."
         ) from error
-
-
-class OneCurveAtATime:
-    """A diagnoser made of a function of one curve.
-
-    The function gets (n_points,) where the track has one channel, else (n_channels, n_points), and returns the name
-    of a diagnosis or six probabilities. An attribute `track` of the function is that of the diagnoser.
-    """
-
-    def __init__(self, function: Callable[[Float], object]) -> None:
-        self.function = function
-        self.track: str = getattr(function, "track", "curve")
-
-    def predict_proba(self, X: Float) -> NDArray[np.float64]:
-        """Probabilities (n_curves, 6) of the curves X (n_curves, n_channels, n_points).
-
-        Raises:
-            InvalidOutput: if the function returns neither a diagnosis nor six numbers.
-        """
-        rows = [_row(self.function(curve[0] if len(curve) == 1 else curve)) for curve in X]
-        return np.array(rows, dtype=np.float64).reshape(len(X), len(DIAGNOSES))
-
-
-def _row(answer: object) -> NDArray[np.float64]:
-    """Six probabilities from what a function of one curve returned."""
-    if isinstance(answer, str):
-        if answer not in DIAGNOSES:
-            raise InvalidOutput(f"{answer!r} is no diagnosis; allowed are {', '.join(DIAGNOSES)}.")
-        return np.equal(DIAGNOSES, answer).astype(np.float64)
-    try:
-        row = real_numbers(answer)
-    except TypeError:
-        row = np.empty(0)
-    if row.shape != (len(DIAGNOSES),):
-        raise InvalidOutput(
-            f"A {type(answer).__name__} is neither the name of a diagnosis nor {len(DIAGNOSES)} probabilities."
-        )
-    return row
-
-
-def real_numbers(said: object) -> NDArray[np.float64]:
-    """What a diagnoser said as an array of numbers, which text, complex numbers and other objects are not.
-
-    Raises:
-        TypeError: it is none.
-    """
-    kind = type(said).__name__
-    try:
-        array = np.asarray(said)
-    except (TypeError, ValueError):  # rows of different lengths, for instance
-        raise TypeError(f"a {kind} that is no array of real numbers") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"a {kind} ({array.dtype}) that is no array of real numbers")
-    return array.astype(np.float64)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from traceback import format_exception_only
 from typing import Any
 
@@ -13,25 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.data.dataset import Dataset, content_sha256
-from curvebench.diagnosers import InvalidOutput, name_of, real_numbers, resolve
+from curvebench.diagnosers import is_reference, name_of, resolve
+from curvebench.diagnosers.answers import InvalidOutput, checked_flags, checked_prescriptions, checked_probabilities
 from curvebench.diagnosers.trivial import ConstantBest, Oracle
 from curvebench.evaluation.bootstrap import draw_weights, intervals, strata
-from curvebench.evaluation.results import FAILED, INVALID_OUTPUT, OK, Counts, Result
+from curvebench.evaluation.isolation import isolated
+from curvebench.evaluation.results import FAILED, INVALID_OUTPUT, OK, OUT_OF_MEMORY, TIMED_OUT, Counts, Result
 from curvebench.evaluation.scores import HEALTHY, Judged, confusion, scores, scores_from_sums, sums_by_instance
-from curvebench.remedies import (
-    Treatment,
-    best_single_action,
-    is_prescribable,
-    oracle_actions,
-    remedies_of,
-    treat,
-)
+from curvebench.processes import ChildFailed, OutOfMemory, ProcessLimits, TimedOut
+from curvebench.remedies import Treatment, best_single_action, oracle_actions, remedies_of, treat
 from curvebench.spec import (
     DIAGNOSES,
     NO_REMEDY,
     SPLITS,
     TRACKS,
     Bool,
+    CurveBenchError,
     Diagnoser,
     Float,
     InputError,
@@ -39,9 +38,6 @@ from curvebench.spec import (
     Remedy,
     UsageError,
 )
-
-ROW_SUM_TOLERANCE = 1e-3
-"""Probabilities of a curve may miss one by this much; they are divided by their sum before they are scored."""
 
 MAX_REPETITIONS, SECONDS_FOR_REPETITIONS = 5, 1.0
 """The prediction is repeated for timing up to five times in all, while less than a second has gone by."""
@@ -58,64 +54,96 @@ def evaluate(
     n_bootstrap: int = 1000,
     name: str | None = None,
     fit_on: Dataset | None = None,
+    isolation: str = "none",
+    limits: ProcessLimits | None = None,
+    hidden: Sequence[Path] = (),
 ) -> Result:
     """Score a diagnoser on the runs of a split whose label is one of the six diagnoses.
 
     A diagnoser with `fit(X, y)` is fitted first, on the scored runs of the split `train`. What it then predicts, and
-    prescribes or stands for, is scored as `curvebench.evaluation.scores.scores` says. Where it abstains no action is
-    taken, and its prediction counts as healthy. A diagnoser with the attribute `classes_`, as scikit-learn's and aeon's
-    classifiers have it, is taken to answer in the order of its classes; any other in the order of `DIAGNOSES`.
+    prescribes or stands for, is scored as `curvebench.evaluation.scores.scores` says. Where it abstains, or says that
+    it crashed, no action is taken, and its prediction counts as healthy. A diagnoser with the attribute `classes_` is
+    taken to answer in the order of its classes; any other in the order of `DIAGNOSES`.
 
     Args:
         dataset: the labelled runs.
-        diagnoser: a name of the registry, "package.module:attribute", a class, an object with `predict_proba`, or a
-            function of one curve; see `curvebench.diagnosers.resolve`. Of the names, "oracle" and "constant-best" are
-            references: they are told answers that no diagnoser is shown.
+        diagnoser: a name, a class, an object with `predict_proba`, a classifier, or a function of one curve; see
+            `curvebench.diagnosers.resolve`. Of the names, "oracle" and "constant-best" are references: they are told
+            answers that no diagnoser is shown.
         split: one of `SPLITS`.
         track: what the diagnoser is shown, one of `TRACKS`; by default the smallest that it needs.
         n_bootstrap: draws from which the intervals are taken.
         name: what to call it on a board; by default the given name, or that of the class or function.
         fit_on: whose split `train` a diagnoser is fitted on, and whose fixed actions diagnoses stand for; by default
             the data set itself. What it prescribes and `dataset` has not tried is replaced there by the nearest.
+        isolation: "none"; "process", to run the diagnoser in a process of its own under limits; or "namespace", where
+            it moreover finds no network and nothing to write to. References, which are ours, are never isolated.
+        limits: what an isolated diagnoser may use; by default what `ProcessLimits` says.
+        hidden: files that a diagnoser finds empty in a namespace, for instance that of the data set.
 
     Returns:
-        The result. If the diagnoser raised, or answered with something else than the contract asks for, that is its
-        status, and it has no scores.
+        The result. If the diagnoser raised, answered with something else than the contract asks for, can't be fitted
+        on this data set or broke a limit, that is its status, and it has no scores.
 
     Raises:
-        UsageError: if there is no such diagnoser, split or track, the track hides what the diagnoser needs, or there
-            is to be less than one draw.
-        InputError: if the split has no scored runs, or a diagnoser is to be fitted and `train` has none, or curves of
-            another length.
+        UsageError: if there is no such diagnoser, split, track or isolation, namespaces are not available, the track
+            hides what the diagnoser needs, or there is to be less than one draw.
+        InputError: if the split has no scored runs, or "constant-best" is to be chosen and `train` has none.
     """
     if n_bootstrap < 1:
         raise UsageError(f"Intervals need at least one bootstrap draw, not {n_bootstrap}.")
     if fit_on is None:
         fit_on = dataset
     sheet = _answer_sheet(dataset, split)
-    candidate = _candidate(dataset, fit_on, sheet, diagnoser)
-    track = checked_track(candidate, track)
     sha256 = content_sha256(dataset)
     result = Result(
         diagnoser=name or name_of(diagnoser),
         status=OK,
         message="",
-        track=track,
+        track=track or "curve",
         split=split,
         counts=Counts(len(sheet.rows), len(sheet.family), len(np.unique(sheet.family))),
         dataset_sha256=sha256,
         fit_on_sha256=sha256 if fit_on is dataset else content_sha256(fit_on),
+        isolation="none" if is_reference(diagnoser) else isolation,
     )
-    training = _training_set(fit_on, dataset, track) if _has(candidate, "fit") else None
-    try:
-        answers = _ask(candidate, _shown(dataset, track, sheet.rows), training)
-    except InvalidOutput as error:
-        return replace(result, status=INVALID_OUTPUT, message=_one_line(str(error)))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # whatever a foreign diagnoser does is its result, not our end
-        return replace(result, status=FAILED, message=_one_line("".join(format_exception_only(error))))
+    with ExitStack() as stack:
+        try:
+            if result.isolation == "none":
+                candidate = _candidate(dataset, fit_on, sheet, diagnoser)
+            else:
+                candidate = stack.enter_context(isolated(diagnoser, isolation, limits or ProcessLimits(), hidden))
+            result = replace(result, track=checked_track(candidate, track))
+        except CurveBenchError:  # what the caller got wrong
+            raise
+        except BaseException as error:
+            return _failure(result, error)
+        try:
+            training = _training_set(fit_on, dataset, result.track) if _has(candidate, "fit") else None
+            answers = _ask(candidate, _shown(dataset, result.track, sheet.rows), training)
+        except BaseException as error:  # whatever a foreign diagnoser does is its result, not our end
+            return _failure(result, error)
     return _scored(result, sheet, answers, dataset, fit_on, n_bootstrap)
+
+
+def _failure(result: Result, error: BaseException) -> Result:
+    """The result of a diagnoser that ended in an error; a person's interruption is passed on."""
+    match error:
+        case KeyboardInterrupt():
+            raise error
+        case InvalidOutput():
+            status, message = INVALID_OUTPUT, str(error)
+        case TimedOut():
+            status, message = TIMED_OUT, str(error)
+        case OutOfMemory():
+            status, message = OUT_OF_MEMORY, str(error)
+        case MemoryError():
+            status, message = OUT_OF_MEMORY, "".join(format_exception_only(error))
+        case ChildFailed() | InputError():
+            status, message = FAILED, str(error)
+        case _:
+            status, message = FAILED, "".join(format_exception_only(error))
+    return replace(result, status=status, message=_one_line(message))
 
 
 @dataclass(frozen=True)
@@ -151,7 +179,7 @@ def _has(candidate: object, method: str) -> bool:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…"
 
 
@@ -285,14 +313,16 @@ class _Answers:
 
     Attributes:
         probabilities: (n, 6) float64, rows summing to one.
-        prescribed: n remedies; None if it does not prescribe.
-        is_abstained: (n,) bool.
+        prescribed: n remedies, None for what the diagnosis stands for.
+        is_abstained: (n,) bool, all on which no action is to be taken.
+        is_crashed: (n,) bool, those of them on which it failed.
         microseconds_per_curve: median over repetitions.
     """
 
     probabilities: Float
-    prescribed: list[Remedy] | None
+    prescribed: list[Remedy | None]
     is_abstained: Bool
+    is_crashed: Bool
     microseconds_per_curve: float
 
     @property
@@ -308,14 +338,19 @@ def _ask(candidate: Diagnoser, X: Float, training: tuple[Float, NDArray[np.str_]
     begin = time.perf_counter()
     said = candidate.predict_proba(X)
     seconds = time.perf_counter() - begin
-    probabilities = _checked_probabilities(said, len(X), getattr(candidate, "classes_", None))
-    is_abstained = np.zeros(len(X), dtype=np.bool_)
-    if _has(candidate, "abstain"):
-        is_abstained = _checked_abstentions(foreign.abstain(X), len(X))
-    prescribed = None
+    probabilities = checked_probabilities(said, len(X), getattr(candidate, "classes_", None))
+
+    def flags(method: str) -> Bool:
+        has_it = _has(candidate, method)
+        return checked_flags(getattr(foreign, method)(X), len(X), method) if has_it else np.zeros(len(X), np.bool_)
+
+    is_crashed = flags("crashed")
+    is_abstained = flags("abstain") | is_crashed
+    prescribed: list[Remedy | None] = [None] * len(X)
     if _has(candidate, "prescribe"):
-        prescribed = _checked_prescriptions(foreign.prescribe(X), len(X))
-    return _Answers(probabilities, prescribed, is_abstained, _microseconds_per_curve(candidate, X, seconds))
+        prescribed = checked_prescriptions(foreign.prescribe(X), len(X))
+    microseconds = _microseconds_per_curve(candidate, X, seconds)
+    return _Answers(probabilities, prescribed, is_abstained, is_crashed, microseconds)
 
 
 def _microseconds_per_curve(candidate: Diagnoser, X: Float, first_seconds: float) -> float:
@@ -326,64 +361,6 @@ def _microseconds_per_curve(candidate: Diagnoser, X: Float, first_seconds: float
         candidate.predict_proba(X)
         seconds.append(time.perf_counter() - begin)
     return 1e6 * statistics.median(seconds) / len(X)
-
-
-def _checked_probabilities(said: object, n_curves: int, classes: Sequence[object] | None) -> NDArray[np.float64]:
-    """(n_curves, 6) probabilities in the order of `DIAGNOSES`, rows summing to one."""
-    answer = _as_floats(said, "predict_proba")
-    n_columns = len(DIAGNOSES) if classes is None else len(classes)
-    if answer.shape != (n_curves, n_columns):
-        raise InvalidOutput(f"predict_proba returned the shape {answer.shape}; it must be {(n_curves, n_columns)}.")
-    if not np.isfinite(answer).all():
-        raise InvalidOutput("predict_proba returned NaN or infinite numbers; they must be probabilities.")
-    if (answer < 0).any():
-        raise InvalidOutput(f"predict_proba returned {answer.min():.3g}; probabilities are not negative.")
-    sums = answer.sum(axis=1, keepdims=True)
-    worst = float(sums.flat[np.abs(sums - 1).argmax()])
-    if abs(worst - 1) > ROW_SUM_TOLERANCE:
-        raise InvalidOutput(f"predict_proba returned a row that sums to {worst:.6g}; rows must sum to one.")
-    normalised: NDArray[np.float64] = answer / sums
-    return normalised if classes is None else _in_order(normalised, classes)
-
-
-def _in_order(answer: Float, classes: Sequence[object]) -> NDArray[np.float64]:
-    """Columns moved from the order of `classes` to that of `DIAGNOSES`; zero for a diagnosis that is none of them."""
-    names = [str(c) for c in classes]
-    unknown = [name for name in names if name not in DIAGNOSES]
-    if unknown:
-        raise InvalidOutput(f"classes_ holds {unknown[0]!r}; allowed are {', '.join(DIAGNOSES)}.")
-    if len(set(names)) < len(names):
-        raise InvalidOutput("classes_ holds a diagnosis twice.")
-    ordered = np.zeros((len(answer), len(DIAGNOSES)))
-    ordered[:, [DIAGNOSES.index(name) for name in names]] = answer
-    return ordered
-
-
-def _checked_abstentions(said: object, n_curves: int) -> Bool:
-    answer = _as_floats(said, "abstain")
-    if answer.shape != (n_curves,) or not np.isin(answer, (0, 1)).all():
-        raise InvalidOutput(f"abstain must return {n_curves} truth values, one for each curve.")
-    return answer.astype(np.bool_)
-
-
-def _as_floats(said: object, method: str) -> NDArray[np.float64]:
-    try:
-        return real_numbers(said)
-    except TypeError as error:
-        raise InvalidOutput(f"{method} returned {error}.") from None
-
-
-def _checked_prescriptions(said: object, n_curves: int) -> list[Remedy]:
-    prescribed = list(said) if isinstance(said, Sequence | np.ndarray) else []
-    if len(prescribed) != n_curves:
-        raise InvalidOutput(f"prescribe must return {n_curves} remedies, one for each curve.")
-    for remedy in prescribed:
-        if not (isinstance(remedy, Remedy) and is_prescribable(remedy)):
-            raise InvalidOutput(
-                f"prescribe returned {remedy!r}; it must be a Remedy other than train_longer, with a positive factor "
-                "and a start in [0, 1)."
-            )
-    return prescribed
 
 
 # --------------------------------------------------------------------------------------------- the scores
@@ -401,6 +378,7 @@ def _scored(
         counts=replace(
             result.counts,
             n_abstained=int(answers.is_abstained.sum()),
+            n_crashed=int(answers.is_crashed.sum()),
             n_snapped=int(treatment.is_snapped.sum()),
             n_unmatched=int(treatment.is_unmatched.sum()),
         ),
@@ -425,10 +403,9 @@ def _judged(sheet: _AnswerSheet, answers: _Answers, treatment: Treatment, datase
 def _treatment(sheet: _AnswerSheet, answers: _Answers, dataset: Dataset, fit_on: Dataset) -> Treatment:
     """Every run treated as prescribed, else as its diagnosis stands for; not at all where the diagnoser abstained."""
     meta = dataset.meta
-    wanted = answers.prescribed
-    if wanted is None:
-        stands_for = remedies_of(fit_on.meta.fixed_actions, fit_on.meta.remedies)
-        wanted = [stands_for[i] for i in answers.prediction]
+    stands_for = remedies_of(fit_on.meta.fixed_actions, fit_on.meta.remedies)
+    said = zip(answers.prescribed, answers.prediction, strict=True)
+    wanted = [stands_for[i] if remedy is None else remedy for remedy, i in said]
     wanted = [NO_REMEDY if no else remedy for no, remedy in zip(answers.is_abstained, wanted, strict=True)]
     return treat(wanted, meta.remedies, sheet.gains, meta.cost_weight)
 

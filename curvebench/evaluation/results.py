@@ -11,6 +11,7 @@ from curvebench.data.versions import package_versions
 from curvebench.spec import DIAGNOSES
 
 OK, FAILED, INVALID_OUTPUT = "ok", "failed", "invalid_output"
+TIMED_OUT, OUT_OF_MEMORY = "timed_out", "out_of_memory"
 """How an evaluation ended. A diagnoser that raised, or broke the contract, has no scores; it never has zeros."""
 
 
@@ -22,7 +23,8 @@ class Counts:
         n_runs: scored runs.
         n_problem_instances: problem instances that they come from; what the bootstrap draws.
         n_families: families of these instances.
-        n_abstained: runs on which the diagnoser abstained; no action was taken.
+        n_abstained: runs on which the diagnoser abstained or crashed; no action was taken.
+        n_crashed: runs of them on which it says that it crashed.
         n_snapped: runs on which another remedy than the prescribed stood in for it.
         n_unmatched: runs for which nothing like the prescribed was tried; it cost, and gained nothing.
     """
@@ -31,6 +33,7 @@ class Counts:
     n_problem_instances: int
     n_families: int
     n_abstained: int = 0
+    n_crashed: int = 0
     n_snapped: int = 0
     n_unmatched: int = 0
 
@@ -41,7 +44,7 @@ class Result:
 
     Attributes:
         diagnoser: what it is called.
-        status: `OK`, `FAILED` or `INVALID_OUTPUT`.
+        status: `OK`, `FAILED`, `INVALID_OUTPUT`, `TIMED_OUT` or `OUT_OF_MEMORY`.
         message: one line on what went wrong; empty where nothing did.
         track: what the diagnoser was shown.
         split: what it was scored on.
@@ -52,6 +55,7 @@ class Result:
         intervals: score -> 95 % interval; None unless `OK`.
         confusion: label (rows) by prediction (columns), in the order of `DIAGNOSES`; None unless `OK`.
         microseconds_per_curve: median over repetitions; the one field that differs from time to time.
+        isolation: how it was run: "none", "process" or "namespace".
         versions: package -> version.
     """
 
@@ -67,6 +71,7 @@ class Result:
     intervals: Mapping[str, tuple[float, float]] | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
     microseconds_per_curve: float | None = None
+    isolation: str = "none"
     versions: Mapping[str, str] = field(default_factory=package_versions)
 
     def to_json(self) -> dict[str, Any]:
@@ -77,6 +82,7 @@ class Result:
             "message": self.message,
             "track": self.track,
             "split": self.split,
+            "isolation": self.isolation,
             "scores": None if self.scores is None else {k: _number(v) for k, v in self.scores.items()},
             "intervals": None
             if self.intervals is None

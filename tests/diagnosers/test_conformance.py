@@ -1,4 +1,4 @@
-"""What every diagnoser of the registry must stand; a new one is covered by being registered."""
+"""The conformance suite over every diagnoser of the registry, and over some that break one rule each."""
 
 from __future__ import annotations
 
@@ -6,130 +6,180 @@ import numpy as np
 import pytest
 
 from curvebench.diagnosers import DIAGNOSERS, make_diagnoser
-from curvebench.diagnosers.trivial import ConstantBest
-from curvebench.spec import DIAGNOSES, TRACKS, Action, Diagnoser, Remedy
+from curvebench.diagnosers.conformance import CHECKS, check, make_curves
+from curvebench.diagnosers.trivial import Constant, ConstantBest, one_hot
+from curvebench.spec import DIAGNOSES, OPTIMIZERS, TRACKS, Action, Diagnoser, Remedy, UsageError
 
-N_CURVES, N_POINTS = 24, 64
 NAMES = [name for name, entry in DIAGNOSERS.items() if name != "oracle" and entry.kind != "tool"]
 """The oracle is no diagnoser: it has answers to certain curves, and does not look at any. Tools of others, which need
 not be installed and take their time, have a shorter suite of their own."""
 
 
-def make_curves(n_channels: int, n_curves: int = N_CURVES, n_points: int = N_POINTS) -> np.ndarray:
-    rng = np.random.default_rng(n_channels)
-    time = np.linspace(0, 1, n_points)
-    speed = 10.0 ** rng.uniform(-1, 2, (n_curves, n_channels, 1))
-    curves = 0.1 + np.exp(-speed * time) + rng.normal(0, 0.02, (n_curves, n_channels, n_points))
-    curves[::5, :, n_points // 2 :] *= 20
-    return curves.astype(np.float32)
+def make(name: str) -> Diagnoser:
+    return ConstantBest(Remedy(Action.RESTART, 10.0)) if name == "constant-best" else make_diagnoser(name)
 
 
-def fitted(name: str, n_points: int = N_POINTS) -> Diagnoser:
-    reference = ConstantBest(Remedy(Action.RESTART, 10.0)) if name == "constant-best" else None
-    diagnoser = reference or make_diagnoser(name)
+def problems(make_one, **options) -> dict[str, str]:
+    return {finding.check: finding.problem for finding in check(make_one, **options) if finding.problem}
+
+
+@pytest.mark.parametrize("track", TRACKS)
+@pytest.mark.parametrize("name", NAMES)
+def test_ours_keep_the_contract(name, track):
+    assert isinstance(make(name), Diagnoser)
+    assert problems(lambda: make(name), track=track, tolerance=1e-12) == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_of_ours_sum_to_one_to_the_last_digits(name):
+    diagnoser, X = make(name), make_curves("curve")
     if hasattr(diagnoser, "fit"):
-        X = make_curves(n_channels_of(diagnoser), n_points=n_points)
-        diagnoser.fit(X, np.resize(np.array(DIAGNOSES), N_CURVES))
-    return diagnoser
+        diagnoser.fit(X, np.resize(np.array(DIAGNOSES), len(X)))
+    np.testing.assert_allclose(diagnoser.predict_proba(X).sum(axis=1), 1.0, atol=1e-9)
 
 
-def n_channels_of(diagnoser: Diagnoser) -> int:
-    return len(TRACKS[getattr(diagnoser, "track", "curve")])
+def test_all_checks_are_made_on_every_track_that_it_takes():
+    class NeedsTelemetry(Constant):
+        track = "telemetry"
+
+    done = []
+    findings = check(NeedsTelemetry, progress=lambda n, total: done.append((n, total)))
+    assert [(f.track, f.check) for f in findings] == [(t, name) for t in ("telemetry", "config") for name in CHECKS]
+    assert done == [(n, 2 * len(CHECKS)) for n in range(2 * len(CHECKS))]
+    assert [f.track for f in check(Constant, "config")] == ["config"] * len(CHECKS)
+    for track in ("curve", "race"):
+        with pytest.raises(UsageError, match="it takes telemetry, config"):
+            check(NeedsTelemetry, track)
 
 
-@pytest.fixture(params=NAMES)
-def diagnoser(request) -> Diagnoser:
-    return fitted(request.param)
+@pytest.mark.parametrize("track", TRACKS)
+def test_the_curves_are_those_of_a_track(track):
+    X = make_curves(track, 7, 5)
+    assert (X.shape, X.dtype) == ((7, len(TRACKS[track]), 5), np.float32)
+    if track == "config":
+        assert set(X[:, -1].ravel()) <= set(range(len(OPTIMIZERS)))
+        assert (X[:, -1] == X[:, -1, :1]).all()
 
 
-@pytest.fixture
-def curves(diagnoser) -> np.ndarray:
-    return make_curves(n_channels_of(diagnoser))
+# --------------------------------------------------------------------------------------- breaking one rule
 
 
-def assert_probabilities(answer: np.ndarray, n_curves: int) -> None:
-    assert answer.shape == (n_curves, len(DIAGNOSES))
-    assert np.isfinite(answer).all()
-    assert (answer >= 0).all()
-    np.testing.assert_allclose(answer.sum(axis=1), 1.0, atol=1e-9)
+class Impressed:
+    """Answers otherwise after other curves."""
+
+    before = None
+
+    def predict_proba(self, X):
+        first = X[0, 0, 0] if len(X) else self.before
+        is_new, self.before = self.before not in (None, first), first
+        return one_hot(["lr_too_low" if is_new else "healthy"] * len(X))
 
 
-def test_answers_are_probabilities(diagnoser, curves):
-    assert isinstance(diagnoser, Diagnoser)
-    assert_probabilities(diagnoser.predict_proba(curves), len(curves))
+class Gambler:
+    def predict_proba(self, X):
+        return np.random.default_rng().dirichlet(np.ones(6), len(X))
 
 
-def test_no_curves_get_no_answers(diagnoser, curves):
-    assert diagnoser.predict_proba(curves[:0]).shape == (0, len(DIAGNOSES))
+class ByMood:
+    """Every new one is another."""
+
+    moods = 0
+
+    def __init__(self):
+        ByMood.moods += 1
+        self.mood = DIAGNOSES[ByMood.moods % 6]
+
+    def predict_proba(self, X):
+        return one_hot([self.mood] * len(X))
 
 
-def test_the_same_question_gets_the_same_answer(diagnoser, curves):
-    first = diagnoser.predict_proba(curves)
-    diagnoser.predict_proba(curves[::-1] * 3)  # whatever was asked in between
-    np.testing.assert_array_equal(diagnoser.predict_proba(curves.copy()), first)
+class Remembering(Constant):
+    def __init__(self):
+        self.n_fits = 0
+
+    def fit(self, X, y):
+        self.n_fits += 1
+
+    def predict_proba(self, X):
+        return one_hot([DIAGNOSES[min(self.n_fits, 5)]] * len(X))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_two_of_a_kind_agree(name):
-    X = make_curves(n_channels_of(fitted(name)))
-    np.testing.assert_array_equal(fitted(name).predict_proba(X), fitted(name).predict_proba(X))
+class Comparing:
+    def predict_proba(self, X):
+        is_high = X[:, 0, 0] > np.median(X[:, 0, 0]) if len(X) > 1 else np.ones(len(X), bool)
+        return one_hot(["lr_too_high" if high else "healthy" for high in is_high])
 
 
-def test_a_batch_is_answered_as_one_by_one(diagnoser, curves):
-    one_by_one = np.concatenate([diagnoser.predict_proba(curves[i : i + 1]) for i in range(len(curves))])
-    np.testing.assert_allclose(diagnoser.predict_proba(curves), one_by_one, atol=1e-12)
+class ByPlace:
+    def predict_proba(self, X):
+        return one_hot([DIAGNOSES[i % 6] for i in range(len(X))])
 
 
-def test_the_order_of_curves_does_not_matter(diagnoser, curves):
-    order = np.random.default_rng(0).permutation(len(curves))
-    np.testing.assert_allclose(
-        diagnoser.predict_proba(curves[order]), diagnoser.predict_proba(curves)[order], atol=1e-12
-    )
+class Scribbling(Constant):
+    def predict_proba(self, X):
+        if X.flags.writeable:
+            X[:] = 0
+        return super().predict_proba(X)
 
 
-def test_the_curves_are_left_as_they_are(diagnoser, curves):
-    before = curves.copy()
-    curves.setflags(write=False)
-    diagnoser.predict_proba(curves)
-    np.testing.assert_array_equal(curves, before)
+class ByLayout:
+    def predict_proba(self, X):
+        return one_hot(["healthy" if X.flags.c_contiguous else "lr_too_low"] * len(X))
 
 
-def test_strided_and_float64_curves_are_curves_too(diagnoser, curves):
-    wide = np.repeat(curves, 2, axis=2)[:, :, ::2]
-    assert not wide.flags.c_contiguous
-    np.testing.assert_array_equal(diagnoser.predict_proba(wide), diagnoser.predict_proba(curves))
-    np.testing.assert_array_equal(diagnoser.predict_proba(curves.astype(np.float64)), diagnoser.predict_proba(curves))
+def picky(condition, words):
+    class Picky(Constant):
+        def predict_proba(self, X):
+            if condition(X):
+                raise ArithmeticError(words)
+            return super().predict_proba(X)
+
+    return Picky
 
 
-@pytest.mark.parametrize(
-    "value", [0.0, 1.0, -1.0, 1e-45, 3e38, np.nan, np.inf, -np.inf], ids=lambda value: f"all_{value}"
-)
-def test_curves_that_never_change(diagnoser, curves, value):
-    curves[:] = value
-    assert_probabilities(diagnoser.predict_proba(curves), len(curves))
+class Prescribing(Constant):
+    def prescribe(self, X):
+        return ["restart"] * len(X)
 
 
-def test_curves_with_holes_and_extremes(diagnoser, curves):
-    rng = np.random.default_rng(1)
-    for row, value in zip(curves, [np.nan, np.inf, -np.inf, 3e38, -3e38, 0.0, 1e-45] * 10, strict=False):
-        row[:, rng.integers(0, N_POINTS, 5)] = value
-    curves[-1, :, : N_POINTS // 2], curves[-1, :, N_POINTS // 2 :] = 3e38, -3e38
-    assert_probabilities(diagnoser.predict_proba(curves), len(curves))
+class Flagging(Constant):
+    def crashed(self, X):
+        return np.random.default_rng().random(len(X)) < 0.5
 
 
-@pytest.mark.parametrize("n_points", [1, 2, 3, 7, 19, 21, 100_000])
-@pytest.mark.parametrize("name", NAMES)
-def test_curves_of_any_length(name, n_points):
-    diagnoser = fitted(name, n_points)
-    X = make_curves(n_channels_of(diagnoser), 3, n_points)
-    X[0, :, -1] = np.nan
-    assert_probabilities(diagnoser.predict_proba(X), 3)
+class Unnormalised:
+    def predict_proba(self, X):
+        return np.ones((len(X), 6))
 
 
-def test_other_methods_keep_the_contract(diagnoser, curves):
-    if hasattr(diagnoser, "prescribe"):
-        prescribed = diagnoser.prescribe(curves)
-        assert len(prescribed) == len(curves)
-        assert all(isinstance(remedy, Remedy) for remedy in prescribed)
-    if hasattr(diagnoser, "abstain"):
-        assert np.asarray(diagnoser.abstain(curves)).shape == (len(curves),)
+BREAKERS = {
+    Unnormalised: ("probabilities", "sums to 6"),
+    picky(lambda X: len(X) == 0, "none"): ("empty batch", "ArithmeticError: none"),
+    Impressed: ("no state between calls", "something is kept between calls"),
+    Gambler: ("no state between calls", "random choice"),
+    ByMood: ("two of a kind", "set its seed"),
+    Remembering: ("fit starts anew", "fit must start anew"),
+    Comparing: ("batch as one by one", "otherwise than its curves one by one"),
+    ByPlace: ("order", "another order"),
+    Scribbling: ("curves untouched", "writes into the curves"),
+    ByLayout: ("memory layout", "strided array"),
+    picky(lambda X: np.isneginf(X).all(), "cold"): ("constant curves", "every value -inf: ArithmeticError: cold"),
+    picky(lambda X: np.isnan(X).any() and not np.isnan(X).all() and X.shape[2] == 64, "hole"): (
+        "NaN and extremes",
+        "ArithmeticError: hole",
+    ),
+    picky(lambda X: X.shape[2] == 1, "short"): ("lengths", "Curves with 1 points: ArithmeticError: short"),
+    picky(lambda X: X.shape[2] > 1000, "long"): ("lengths", "Curves with 100000 points: ArithmeticError: long"),
+    Prescribing: ("other answers", "must be a Remedy"),
+    Flagging: ("other answers", "otherwise when asked again"),
+}
+
+
+@pytest.mark.parametrize("breaker", BREAKERS, ids=lambda breaker: breaker.__name__)
+def test_a_rule_that_is_broken_is_named(breaker):
+    name, words = BREAKERS[breaker]
+    assert words in problems(breaker, track="curve")[name]
+
+
+def test_every_rule_is_broken_by_somebody():
+    assert {name for name, _ in BREAKERS.values()} == set(CHECKS)

@@ -8,7 +8,19 @@ import types
 import numpy as np
 import pytest
 
-from curvebench.diagnosers import DIAGNOSERS, KINDS, InvalidOutput, OneCurveAtATime, make_diagnoser, name_of, resolve
+from curvebench.diagnosers import (
+    DIAGNOSERS,
+    KINDS,
+    OneCurveAtATime,
+    check_name,
+    installed,
+    is_reference,
+    make_diagnoser,
+    name_of,
+    resolve,
+)
+from curvebench.diagnosers.answers import InvalidOutput
+from curvebench.diagnosers.rules import Rules
 from curvebench.diagnosers.trivial import Chance, Constant
 from curvebench.spec import DIAGNOSES, Diagnoser, UsageError
 
@@ -135,3 +147,72 @@ def test_a_function_sees_all_channels_of_larger_tracks():
 def test_a_function_that_answers_something_else(answer):
     with pytest.raises(InvalidOutput, match="diagnosis"):
         OneCurveAtATime(lambda curve: answer).predict_proba(X)
+
+
+# ------------------------------------------------------------------------------- files and installed packages
+
+
+def test_a_file_may_import_its_neighbours(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    (tmp_path / "neighbour_of_test_registry.py").write_text("ANSWER = 'lr_too_low'")
+    (tmp_path / "my-diagnoser.py").write_text(
+        "from neighbour_of_test_registry import ANSWER\n\n\nclass Mine:\n    @staticmethod\n"
+        "    def judge(curve):\n        return ANSWER\n"
+    )
+    made = resolve(f"{tmp_path}/my-diagnoser.py:Mine.judge")
+    assert made.predict_proba(X).argmax(axis=1).tolist() == [2, 2, 2]
+    monkeypatch.chdir(tmp_path)
+    assert resolve("my-diagnoser.py:Mine.judge").predict_proba(X).shape == (3, 6)
+    sys.modules.pop("neighbour_of_test_registry")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.py:x", None, "there is no file missing.py"),
+        ("mine.py:y", "x = 1", "AttributeError"),
+        ("mine.py:x", "x = (", "SyntaxError"),
+        ("mine.py:x", "import sys; sys.exit(3)", "SystemExit: 3"),
+        ("mine.py:x", "x = 1", "int is no diagnoser"),
+    ],
+)
+def test_files_that_do_not_load(name, content, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    if content is not None:
+        (tmp_path / "mine.py").write_text(content)
+    with pytest.raises(UsageError, match=message):
+        resolve(name)
+
+
+@pytest.fixture
+def distribution(tmp_path, monkeypatch, foreign):
+    """A package that is installed as any other, as far as anybody can see."""
+    info = tmp_path / "somebodys_tool-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: somebodys-tool\nVersion: 1.0\n")
+    points = f"somebodys = {foreign}:Chance\nbroken = nowhere_at_all:x\nrules = {foreign}:Chance\n"
+    (info / "entry_points.txt").write_text(f"[curvebench.diagnosers]\n{points}")
+    monkeypatch.syspath_prepend(tmp_path)
+    return foreign
+
+
+def test_installed_packages_may_name_theirs(distribution):
+    assert installed()["somebodys"] == f"{distribution}:Chance"
+    assert isinstance(resolve("somebodys"), Chance)
+    assert isinstance(resolve("rules"), Rules), "ours keep their names"
+    with pytest.raises(UsageError, match="Did you mean 'somebodys'"):
+        resolve("somebody")
+    with pytest.raises(UsageError, match="Can't load the diagnoser 'nowhere_at_all:x'"):
+        resolve("broken")
+
+
+def test_names_are_checked_without_running_anything(distribution, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("raise AssertionError")
+    for name in ("rules", "broken", "mine.py:x", "no.such.module:x", "exec:cat"):
+        check_name(name)
+    for name in ("ruless", "missing.py:x", "exec:./missing"):
+        with pytest.raises(UsageError):
+            check_name(name)
+    assert [is_reference(x) for x in ("oracle", "constant-best", "rules", Chance)] == [True, True, False, False]

@@ -177,6 +177,51 @@ def test_abstaining_is_doing_nothing(dataset):
     assert evaluate(dataset, nowhere).counts.n_abstained == 0
 
 
+def test_crashing_is_doing_nothing_and_is_counted(dataset):
+    def abstains(X):
+        return np.arange(len(X)) % 3 == 0
+
+    def crashes(X):
+        return np.arange(len(X)) % 2 == 0
+
+    harmful = {"prescribe": lambda X: [Remedy(Action.RESTART, 0.1)] * len(X), "abstain": abstains, "crashed": crashes}
+    result = evaluate(dataset, Answering(**harmful))
+    number = np.arange(result.counts.n_runs)
+    assert result.counts.n_crashed == (number % 2 == 0).sum()
+    assert result.counts.n_abstained == ((number % 2 == 0) | (number % 3 == 0)).sum()
+    both = evaluate(dataset, Answering(**harmful | {"abstain": lambda X: abstains(X) | crashes(X), "crashed": None}))
+    assert (both.scores, both.counts.n_crashed) == (pytest.approx(result.scores, nan_ok=True), 0)
+    assert result.to_json()["n_crashed"] == result.counts.n_crashed
+
+
+def test_where_nothing_is_prescribed_the_diagnosis_stands_for_its_action(dataset):
+    def answer(X):
+        return one_hot(["lr_too_high"] * len(X))
+
+    silent = Answering(answer, prescribe=lambda X: [None] * len(X))
+    assert evaluate(dataset, silent).scores == pytest.approx(evaluate(dataset, Answering(answer)).scores, nan_ok=True)
+    half = Answering(answer, prescribe=lambda X: [None, NO_REMEDY] * (len(X) // 2))
+    assert evaluate(dataset, half).scores["value"] != evaluate(dataset, silent).scores["value"]
+
+
+class Unlucky(Constant):
+    @property
+    def track(self):
+        raise OSError("no track today")
+
+
+class Puzzled(Constant):
+    @property
+    def fit(self):
+        raise OSError("no fit today")
+
+
+def test_properties_that_raise_fail_one_diagnoser_only(dataset):
+    for diagnoser in (Unlucky(), Unlucky, Puzzled()):
+        result = evaluate(dataset, diagnoser)
+        assert (result.status, "OSError: no " in result.message) == (FAILED, True)
+
+
 def test_fitting_gets_the_scored_runs_of_train(dataset):
     seen = {}
 
@@ -234,8 +279,8 @@ def test_actions_of_another_data_set_are_told_by_what_they_do_and_not_by_their_n
 
 def test_curves_of_another_length_cannot_be_fitted_on(dataset, make_dataset):
     short = make_dataset(n_cells=24, n_points=8)
-    with pytest.raises(InputError, match="have 8 points and those to score 24"):
-        evaluate(dataset, Answering(fit=lambda X, y: None), fit_on=short)
+    result = evaluate(dataset, Answering(fit=lambda X, y: None), fit_on=short)
+    assert (result.status, "have 8 points and those to score 24" in result.message) == (FAILED, True)
     assert evaluate(dataset, "rules", fit_on=short).status == OK, "who learns from no curves does not mind"
 
 
@@ -251,13 +296,22 @@ def test_columns_follow_classes_as_sklearn_has_them(dataset):
     assert (result.status, "tired" in result.message) == (INVALID_OUTPUT, True)
 
 
-def test_a_sklearn_classifier_needs_a_thin_adapter(dataset):
+def test_a_classifier_of_sklearn_is_a_diagnoser(dataset):
+    from sklearn.tree import DecisionTreeClassifier
+
+    result = evaluate(dataset, DecisionTreeClassifier(random_state=0), split="train")
+    assert (result.status, result.scores["macro_f1"]) == (OK, 1.0)
+
+
+def test_a_classifier_that_names_its_track_is_shown_the_curves_as_they_are(dataset):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
     from sklearn.tree import DecisionTreeClassifier
 
     flat = FunctionTransformer(lambda X: np.nan_to_num(X[:, 0], nan=9.0, posinf=9.0))
-    result = evaluate(dataset, make_pipeline(flat, DecisionTreeClassifier(random_state=0)), split="train")
+    pipeline = make_pipeline(flat, DecisionTreeClassifier(random_state=0))
+    pipeline.track = "curve"
+    result = evaluate(dataset, pipeline, split="train")
     assert (result.status, result.scores["macro_f1"]) == (OK, 1.0)
 
 
@@ -355,6 +409,7 @@ def test_a_diagnoser_that_fails_has_no_scores(dataset, diagnoser, message):
         (Answering(lambda X: np.tile([1.5, -0.5, 0, 0, 0, 0], (len(X), 1))), "negative"),
         (Answering(abstain=lambda X: [True]), "abstain must return"),
         (Answering(abstain=lambda X: np.full(len(X), 0.5)), "abstain must return"),
+        (Answering(crashed=lambda X: [0, 1, 2]), "crashed must return"),
         (Answering(prescribe=lambda X: [NO_REMEDY]), "prescribe must return"),
         (Answering(prescribe=lambda X: None), "prescribe must return"),
         (Answering(prescribe=lambda X: ["restart"] * len(X)), "must be a Remedy"),
@@ -408,9 +463,10 @@ def test_a_split_without_scored_runs_is_refused(dataset):
     with pytest.raises(InputError, match="'test' of this data set has no runs that are scored"):
         evaluate(only_train, "rules")
     no_train = dataset.select(dataset["split"] != "train")
-    for diagnoser in ("constant-best", Answering(fit=lambda X, y: None)):
-        with pytest.raises(InputError, match="'train'"):
-            evaluate(no_train, diagnoser)
+    with pytest.raises(InputError, match="'train'"):
+        evaluate(no_train, "constant-best")
+    result = evaluate(no_train, Answering(fit=lambda X, y: None))
+    assert (result.status, "'train'" in result.message) == (FAILED, True), "others may need no fitting"
     with pytest.raises(InputError):
         evaluate(dataset.select([]), "constant")
 

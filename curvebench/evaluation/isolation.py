@@ -1,0 +1,140 @@
+"""A diagnoser that runs in a process of its own, and looks like any other from outside.
+
+It gets curves, and labels of the runs that it may be fitted to; the labels that it is scored by never leave us. A
+crash, a hang or a flood ends its process and costs it its status, nothing else. `process` keeps accidents out,
+`namespace` also whoever would change files, look for labels in hidden ones, or talk to somebody;
+`curvebench.processes` says how.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from curvebench.diagnosers import check_name
+from curvebench.diagnosers.answers import InvalidOutput
+from curvebench.evaluation import wire
+from curvebench.processes import Child, ChildFailed, OutOfMemory, ProcessLimits, TimedOut, passed_on_environment
+from curvebench.spec import DIAGNOSES, TRACKS, Bool, Float, Remedy, UsageError
+
+ISOLATIONS: tuple[str, ...] = ("none", "process", "namespace")
+"""How a diagnoser may be run: as part of us, in a process under limits, in one that is also alone in its world."""
+
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from curvebench.evaluation.worker import main; main()"
+)
+
+_COMPLAINTS: dict[str, type[Exception]] = {
+    "failed": ChildFailed,
+    "invalid_output": InvalidOutput,
+    "timed_out": TimedOut,
+    "out_of_memory": OutOfMemory,
+}
+
+
+def check_isolation(isolation: str) -> None:
+    """See that there is such an isolation.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if isolation not in ISOLATIONS:
+        raise UsageError(f"There is no isolation {isolation!r}; there are {', '.join(ISOLATIONS)}.")
+
+
+@contextmanager
+def isolated(
+    diagnoser: object, isolation: str, limits: ProcessLimits, hidden: Sequence[Path] = ()
+) -> Iterator[IsolatedDiagnoser]:
+    """Make a diagnoser in a process of its own, which ends with the `with` statement.
+
+    Args:
+        diagnoser: a name, as `curvebench.diagnosers.resolve` takes it.
+        isolation: "process" or "namespace".
+        limits: what it may use.
+        hidden: files that it finds empty in a namespace: those that hold labels.
+
+    Raises:
+        UsageError: there is no such isolation or name, it is no name, or there are no namespaces here.
+        ChildFailed: it could not be made, or broke a limit while it was.
+    """
+    check_isolation(isolation)
+    if not isinstance(diagnoser, str):
+        raise UsageError(
+            f"A {type(diagnoser).__name__} can't be isolated, for it is in our process already: give its name, "
+            "as package.module:attribute or path/to/file.py:attribute."
+        )
+    check_name(diagnoser)
+    with Child(
+        [sys.executable, "-c", _START, json.dumps(sys.path)],
+        limits,
+        called="The diagnoser",
+        namespace=isolation == "namespace",
+        hidden=hidden,
+        environment=passed_on_environment(),
+    ) as child:
+        yield IsolatedDiagnoser(child, diagnoser)
+
+
+class IsolatedDiagnoser:
+    """The outside of an isolated diagnoser; has those of the optional methods that the inside has."""
+
+    def __init__(self, child: Child, name: str) -> None:
+        self._child = child
+        header, _ = self._exchange(wire.encode({"ask": "make", "name": name}), wire.most_bytes((0,), np.uint8))
+        methods = header.get("methods")
+        self.track = header.get("track")
+        if self.track not in tuple(TRACKS):
+            raise InvalidOutput(f"There is no track {str(self.track)[:40]!r}; there are {', '.join(TRACKS)}.")
+        for method in ("fit", "abstain", "prescribe", "crashed"):
+            if isinstance(methods, list) and method in methods:
+                setattr(self, method, getattr(self, f"_{method}", partial(self._flags, method)))
+
+    def predict_proba(self, X: Float) -> NDArray[np.float64]:
+        """(n_curves, 6) probabilities of the curves X (n_curves, n_channels, n_points).
+
+        Raises:
+            InvalidOutput: the answer is none.
+            ChildFailed: the diagnoser raised, crashed or broke a limit.
+        """
+        return self._asked("predict_proba", X, (len(X), len(DIAGNOSES)), np.float64)
+
+    def _fit(self, X: Float, y: NDArray[np.str_]) -> None:
+        question = wire.encode({"ask": "fit", "arrays": 2}, np.asarray(X), np.asarray(y, dtype=np.str_))
+        self._exchange(question, wire.most_bytes((0,), np.uint8))
+
+    def _prescribe(self, X: Float) -> list[Remedy | None]:
+        array = self._asked("prescribe", X, (len(X), 3), np.float64)
+        try:
+            return wire.remedies_from_array(array)
+        except wire.BrokenFrame as error:
+            raise InvalidOutput(str(error)) from None
+
+    def _flags(self, method: str, X: Float) -> Bool:
+        return self._asked(method, X, (len(X),), np.uint8)
+
+    def _asked(self, method: str, X: Float, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        question = wire.encode({"ask": method, "arrays": 1}, np.asarray(X))
+        _, body = self._exchange(question, wire.most_bytes(shape, dtype))
+        try:
+            return wire.read_array(body, shape, dtype)
+        except wire.BrokenFrame as error:
+            raise InvalidOutput(str(error)) from None
+
+    def _exchange(self, question: bytes, most_bytes: int) -> tuple[dict[str, Any], bytes]:
+        answer = self._child.converse(question, most_bytes=most_bytes, is_whole=wire.is_whole)
+        try:
+            header, body = wire.read_header(answer)
+        except wire.BrokenFrame as error:
+            raise InvalidOutput(str(error)) from None
+        if (status := header.get("status")) is not None:
+            raise _COMPLAINTS.get(str(status), ChildFailed)(str(header.get("message"))[:1000])
+        return header, body
