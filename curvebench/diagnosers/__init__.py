@@ -25,12 +25,14 @@ class Entry:
         description: one line.
         arguments: what the class is made with.
         is_reference: whether its constructor is told answers by the evaluator; it can't be made without.
+        kind: what a board lists it under: reference, one-liner, rules, published, learned, tool, external or own.
     """
 
     target: str
     description: str
     arguments: tuple[str, ...] = ()
     is_reference: bool = False
+    kind: str = "own"
 
 
 DIAGNOSERS: Mapping[str, Entry] = {

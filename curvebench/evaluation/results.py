@@ -25,6 +25,7 @@ class Counts:
         n_abstained: runs on which the diagnoser abstained; no action was taken.
         n_snapped: runs on which another remedy than the prescribed stood in for it.
         n_unmatched: runs for which nothing like the prescribed was tried; it cost, and gained nothing.
+        n_crashed: runs over which the diagnoser broke down; no action was taken.
     """
 
     n_runs: int
@@ -33,6 +34,7 @@ class Counts:
     n_abstained: int = 0
     n_snapped: int = 0
     n_unmatched: int = 0
+    n_crashed: int = 0
 
 
 @dataclass(frozen=True)
