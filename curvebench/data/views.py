@@ -7,6 +7,7 @@ as it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 
@@ -28,7 +29,7 @@ SCALE = 0.01
 """What `scaled` multiplies by: a mean over a hundred outputs in place of their sum."""
 
 NOISE = 0.05
-"""Standard deviation of the natural logarithm of what `noised` multiplies by."""
+"""Standard deviation of what `noised` multiplies by."""
 
 View = Callable[[Float], NDArray[np.float32]]
 """(n_curves, n_channels, n_points) -> (n_curves, n_channels, n_points or fewer), float32, an array of its own."""
@@ -68,25 +69,36 @@ def _scaled(X: Float) -> NDArray[np.float32]:
 
 
 def _noised(X: Float) -> NDArray[np.float32]:
-    """Every measured point times a factor of its own.
+    """Every measured point times a factor of its own, uniform around one.
 
-    The factors are drawn by Philox, a counter-based generator, whose key is a hash of the curve's training loss: the
-    same for a curve in any batch and on any track.
+    The factors are counted off from a hash of the curve's training loss: the same for a curve in any batch, on any
+    track and on any machine.
     """
     viewed = np.array(X, dtype=np.float32)
-    for curve in viewed:
-        key = int.from_bytes(blake2b(curve[0].astype("<f4").tobytes(), digest_size=16).digest(), "little")
-        measured = curve[:N_MEASURED]
-        factors = np.exp(NOISE * np.random.Generator(np.random.Philox(key=key)).standard_normal(measured.shape))
-        with np.errstate(over="ignore"):
-            measured[:] = np.where(np.isfinite(measured), _at_most_finite(measured * factors), measured)
+    measured = viewed[:, :N_MEASURED]
+    factors = 1.0 + NOISE * math.sqrt(3.0) * (2.0 * _uniform(_keys(viewed[:, 0]), measured.shape[1:]) - 1.0)
+    limit = np.finfo(np.float32).max
+    with np.errstate(invalid="ignore"):
+        noised = np.clip(measured * factors, -limit, limit)
+    measured[:] = np.where(np.isfinite(measured), noised, measured)
     return viewed
 
 
-def _at_most_finite(values: Float) -> Float:
-    """Values that float32 can hold."""
-    limit = np.finfo(np.float32).max
-    return np.clip(values, -limit, limit)
+def _keys(losses: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """(n_curves,) a hash of each curve (n_curves, n_points)."""
+    digests = b"".join(blake2b(curve.astype("<f4").tobytes(), digest_size=8).digest() for curve in losses)
+    return np.frombuffer(digests, "<u8").astype(np.uint64)
+
+
+def _uniform(keys: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """(n_keys, *shape) numbers in [0, 1): for each key the first of SplitMix64 (Steele, Lea & Flood 2014)."""
+    counter = np.arange(1, math.prod(shape) + 1, dtype=np.uint64)
+    z = keys[:, None] + counter * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    draws: NDArray[np.float64] = (z >> np.uint64(11)) * 2.0**-53
+    return draws.reshape(len(keys), *shape)
 
 
 VIEWS: Mapping[str, View] = {

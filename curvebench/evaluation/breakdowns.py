@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,13 +44,11 @@ def reliability(judged: Judged) -> Reliability:
     """
     bins = judged.confidence_bin
 
-    def sums(weights: Float | None = None) -> Float:
-        return np.bincount(bins, weights, minlength=N_CONFIDENCE_BINS)
+    counts = np.bincount(bins, minlength=N_CONFIDENCE_BINS)
 
-    counts = sums()
-
-    def means(weights: Float) -> tuple[float | None, ...]:
-        return tuple(float(t / n) if n else None for t, n in zip(sums(weights), counts, strict=True))
+    def means(values: Float) -> tuple[float | None, ...]:
+        totals = np.bincount(bins, values, minlength=N_CONFIDENCE_BINS)
+        return tuple(float(t / n) if n else None for t, n in zip(totals, counts, strict=True))
 
     right = judged.is_confidence_right.astype(np.float64)
     return Reliability(means(judged.confidence), means(right), tuple(int(n) for n in counts))
@@ -82,7 +81,7 @@ def by_severity(judged: Judged, best_gain: Float) -> tuple[SeverityBin, ...]:
     which = np.searchsorted(SEVERITY_EDGES[1:-1], best_gain, side="right")
     is_right = judged.credited == judged.label
     bins = []
-    for b, ends in enumerate(zip(SEVERITY_EDGES, SEVERITY_EDGES[1:], strict=False)):
+    for b, ends in enumerate(pairwise(SEVERITY_EDGES)):
         rows = (which == b) & (judged.label != HEALTHY)
         to_gain = float(judged.oracle_net_gain[rows].sum())
         bins.append(
@@ -132,8 +131,8 @@ def by_base_rate(judged: Judged) -> tuple[BaseRate, ...]:
 def gain_left(dataset: Dataset, judgement: Judgement, fraction: float) -> float | None:
     """What alarms raised at some moment still have to gain without going back, as a share of all that the oracle gains.
 
-    Of the runs with an alarm, the net gain of the oracle that may only resume from that moment on, restart or change the
-    output; over the net gain of the unrestricted oracle on all runs.
+    Of the runs with an alarm, the net gain of the oracle that may only resume from that moment on, restart or change
+    the output; over the net gain of the unrestricted oracle on all runs.
 
     Args:
         dataset: what was judged.

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from traceback import format_exception_only
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.data.dataset import Dataset, content_sha256
-from curvebench.data.views import VIEWS
+from curvebench.data.views import SHORTER, VIEWS
 from curvebench.diagnosers import InvalidOutput, name_of, real_numbers, resolve
 from curvebench.diagnosers.trivial import ConstantBest, Oracle
 from curvebench.evaluation.bootstrap import draw_weights, intervals, strata
@@ -143,27 +144,27 @@ def examine(
     runs: Mapping[str, Int | None],
     *,
     views: Sequence[str] = ("whole",),
-    fit_view: str = "whole",
     track: str | None = None,
     n_bootstrap: int = N_BOOTSTRAP,
     name: str | None = None,
     fit_on: Dataset | None = None,
 ) -> list[Examination]:
-    """Score a diagnoser, fitted once, on several splits and views; see `evaluate` for the rest.
+    """Score a diagnoser on several splits and views; see `evaluate` for the rest.
+
+    It is fitted once, on whole curves, and anew for each view that has fewer points, on curves in that view.
 
     Args:
         dataset: the labelled runs.
         diagnoser: as for `evaluate`.
         runs: split -> rows of those of its scored runs that are asked about, ascending; None for all of them.
         views: names of `curvebench.data.views.VIEWS`: what the curves are shown as.
-        fit_view: what they are fitted on as.
         track: as for `evaluate`.
         n_bootstrap: as for `evaluate`.
         name: as for `evaluate`.
         fit_on: as for `evaluate`.
 
     Returns:
-        One for each split and view, in this order.
+        One for each split and view, split by split.
 
     Raises:
         UsageError: as for `evaluate`.
@@ -177,29 +178,41 @@ def examine(
     candidates = _candidates(dataset, fit_on, sheets, diagnoser)
     first = next(iter(candidates.values()))
     track = checked_track(first, track)
-    failure = None
-    if _has(first, "fit"):
-        failure = _attempt(partial(_fit, first, *_training_set(fit_on, dataset, track, fit_view)))
-    examinations = []
-    for split, sheet in sheets.items():
-        base = _unscored(dataset, fit_on, sheet, name or name_of(diagnoser), split, track)
-        for view in views:
-            outcome = failure
-            if outcome is None:
-                X = _shown(dataset, track, sheet.rows, view)
-                outcome = _attempt(partial(_ask, candidates[split], X, is_timed=view == "whole"))
+    bases = {
+        split: _unscored(dataset, fit_on, sheet, name or name_of(diagnoser), split, track)
+        for split, sheet in sheets.items()
+    }
+    found: dict[tuple[str, str], Examination] = {}
+    for fit_view, seen_after in _by_fit(views).items():
+        failure: _Failure | None = None
+        if _has(first, "fit"):
+            training = _training_set(fit_on, dataset, track, fit_view)
+            failure = _attempt(partial(_fit, first, *training))
+        for split, view in product(runs, seen_after):
+            sheet, base = sheets[split], bases[split]
+            X = _shown(dataset, track, sheet.rows, view)
+            ask = partial(_ask, candidates[split], X, is_timed=view == "whole")
+            outcome = _attempt(ask) if failure is None else failure
             if isinstance(outcome, _Failure):
                 result = replace(base, status=outcome.status, message=outcome.message)
-                examinations.append(Examination(result, view))
+                found[split, view] = Examination(result, view)
             else:
-                examinations.append(_scored(base, view, sheet, outcome, dataset, fit_on, n_bootstrap))
-    return examinations
+                found[split, view] = _scored(base, view, sheet, outcome, dataset, fit_on, n_bootstrap)
+    return [found[split, view] for split, view in product(runs, views)]
+
+
+def _by_fit(views: Sequence[str]) -> dict[str, list[str]]:
+    """View to be fitted on -> views to be asked about."""
+    after: dict[str, list[str]] = {}
+    for view in views:
+        after.setdefault(view if view in SHORTER else "whole", []).append(view)
+    return after
 
 
 def mark(
     dataset: Dataset,
     split: str,
-    answers: Answers,
+    answers: Answers | None,
     *,
     rows: Int | None = None,
     track: str = "curve",
@@ -212,7 +225,7 @@ def mark(
     Args:
         dataset: the labelled runs.
         split: one of `SPLITS`.
-        answers: to the scored runs of the split, or to `rows`.
+        answers: to the scored runs of the split, or to `rows`; None where there are none to score.
         rows: of the runs that were asked about, ascending; None: all scored runs of the split.
         track: what was shown.
         view: as what.
@@ -224,11 +237,13 @@ def mark(
         InputError: the split has no scored runs, the rows are not its own, or there are more or fewer answers.
     """
     sheet = _answer_sheet(dataset, split, rows)
+    base = _unscored(dataset, dataset, sheet, name, split, track)
+    if answers is None:
+        return Examination(base, view)
     if len(answers.probabilities) != len(sheet.rows):
         raise InputError(
             f"There are {len(answers.probabilities)} answers about {len(sheet.rows)} runs of the split {split!r}."
         )
-    base = _unscored(dataset, dataset, sheet, name, split, track)
     return _scored(base, view, sheet, answers, dataset, dataset, n_bootstrap)
 
 
@@ -446,7 +461,7 @@ class Answers:
 
 
 def _fit(candidate: Any, X: Float, y: NDArray[np.str_]) -> None:
-    candidate.fit(X, y)  # what it returns is its own affair
+    candidate.fit(X, y)
 
 
 def _ask(candidate: Diagnoser, X: Float, *, is_timed: bool) -> Answers:

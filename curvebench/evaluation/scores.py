@@ -59,6 +59,10 @@ class Judged:
     net_gain: Float
     oracle_net_gain: Float
 
+    def take(self, runs: Int | Bool) -> Judged:
+        """Some of the runs."""
+        return Judged(**{name: values[runs] for name, values in vars(self).items()})
+
     @property
     def _is_right(self) -> Bool:
         """(n, 6) bool, the accepted diagnoses and the label."""
@@ -107,8 +111,8 @@ def scores(judged: Judged) -> dict[str, float]:
     * recall_LABEL: share of the runs so labelled whose prediction is accepted.
     * false_alarms_per_100_healthy: healthy runs, of 100, for which another diagnosis was predicted.
     * log_loss, brier: of the credited probabilities (natural logarithm; Brier 1950, summed over the classes).
-    * expected_calibration_error: how far, in each of ten bins of the largest probability, the mean of that probability is
-      from the share of runs on which the most probable diagnosis is accepted; mean over the runs (Naeini, Cooper &
+    * expected_calibration_error: how far, in each of ten bins of the largest probability, the mean of that probability
+      is from the share of runs on which the most probable diagnosis is accepted; mean over the runs (Naeini, Cooper &
       Hauskrecht 2015; Guo et al. 2017).
     * value_FAULT: value of the runs so labelled. What is healthy has nothing to gain, so it has no value of its own.
     * net_gain_LABEL: mean net gain of the runs so labelled.
