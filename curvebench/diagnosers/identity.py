@@ -107,7 +107,7 @@ def _sources(module: str) -> Iterator[tuple[str, str]]:
         seen.add(name)
         try:
             spec = importlib.util.find_spec(name)
-        except ImportError:  # a name of a module, not a module
+        except (ImportError, ValueError):  # a name in a module, or a module that was made up
             continue
         if spec is None or not spec.origin or not spec.origin.endswith(".py"):
             continue

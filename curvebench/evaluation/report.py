@@ -317,12 +317,12 @@ def read_report(content: bytes, predictions: bytes | None, place: str) -> Report
         InputError: it is not what the format asks for; the first fault is named with its place.
     """
     root = parse(content, place)
-    head = root.map()
-    if "format" not in head or head["format"].value != FORMAT:
+    head = {key: node.value for key, node in root.map().items()}
+    if head.get("format") != FORMAT:
         raise InputError(f"{place} is no result: its format must be {FORMAT!r}.")
-    if "version" not in head or head["version"].value != VERSION:
-        found = head["version"].value if "version" in head else "missing"
-        raise InputError(f"{place} has the format version {str(found)[:20]}; this program reads {VERSION}.")
+    version = head.get("version")
+    if type(version) is not int or version != VERSION:
+        raise InputError(f"{place} has the format version {str(version)[:20]}; this program reads {VERSION}.")
     made = {f.name for f in fields(Report)} - {"rows", "answers", "remedies"}
     entries = root.object("format", "version", "predictions_sha256", *sorted(made))
     if predictions is None:
