@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from command import command
@@ -19,11 +21,18 @@ def file(make_dataset, tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def results(file, tmp_path):
-    folder = tmp_path / "results"
-    assert command("leaderboard", "run", file, "-d", "rules", "-d", "chance", "--results", folder).code == 0
+@pytest.fixture(scope="module")
+def made(file, tmp_path_factory):
+    """Results that two processes made."""
+    folder = tmp_path_factory.mktemp("cli") / "results"
+    done = command("leaderboard", "run", file, "-d", "rules", "-d", "chance", "--results", folder, "--workers", 2)
+    assert (done.code, done.out.count(" made")) == (0, 2)
     return folder
+
+
+@pytest.fixture
+def results(made, tmp_path):
+    return Path(shutil.copytree(made, tmp_path / "results"))
 
 
 def run(file, folder, *more):
