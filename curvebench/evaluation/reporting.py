@@ -33,7 +33,7 @@ from curvebench.evaluation.report import (
     worst_views,
 )
 from curvebench.evaluation.subset import stratified_rows
-from curvebench.spec import TRACKS, InputError, Int, UsageError
+from curvebench.spec import DIAGNOSES, TRACKS, InputError, Int, UsageError
 
 SPLITS_ON_BOARD = ("test", "test_ood")
 
@@ -50,7 +50,7 @@ def make_report(dataset: Dataset, name: str) -> Report:
         name: of the registry, or "package.module:attribute".
 
     Raises:
-        UsageError: there is no such diagnoser.
+        UsageError: there is no such diagnoser, or it says of itself what no board knows.
         InputError: the data set has no scored runs to be asked about, or none to fit on, or its version is no number.
     """
     who, subject = checked_identity(name), subject_of(name)
@@ -127,12 +127,22 @@ def checked_identity(name: str) -> Identity:
     """Who a diagnoser is, in texts that a result may hold.
 
     Raises:
-        UsageError: there is no such diagnoser, or it is of no kind that a board knows.
+        UsageError: there is no such diagnoser, its name is too long, or it says of itself what no board knows.
     """
     who = identify(name)
+    if len(name) > MAX_NAME:
+        raise UsageError(f"Names on a board have at most {MAX_NAME} characters; {name!r} has {len(name)}.")
+    if unknown := sorted(set(who.covers) - set(DIAGNOSES)):
+        raise UsageError(f"The diagnoser {name!r} covers {unknown[0]!r}; there are {', '.join(DIAGNOSES)}.")
     if who.kind not in KINDS:
         raise UsageError(f"The diagnoser {who.name!r} is of the kind {who.kind!r}; there are {', '.join(KINDS)}.")
-    return replace(who, description=_line(who.description, MAX_MESSAGE), source=_line(who.source, MAX_MESSAGE))
+    return replace(
+        who,
+        description=_line(who.description, MAX_MESSAGE),
+        source=_line(who.source, MAX_MESSAGE),
+        version=_line(who.version, MAX_NAME),
+        mapping={_line(finding, MAX_MESSAGE): _line(said, MAX_NAME) for finding, said in who.mapping.items()},
+    )
 
 
 def _larger_tracks(subject: object, own: str) -> list[str]:
@@ -140,6 +150,8 @@ def _larger_tracks(subject: object, own: str) -> list[str]:
         return []
     tracks = list(TRACKS)
     largest = getattr(subject, "largest_track", tracks[-1])
+    if largest not in tracks:
+        raise UsageError(f"The diagnoser's largest_track is {largest!r}; there are {', '.join(tracks)}.")
     return tracks[tracks.index(own) + 1 : tracks.index(largest) + 1]
 
 

@@ -17,7 +17,7 @@ from curvebench.evaluation import subset
 from curvebench.evaluation.evaluate import evaluate, examine, mark
 from curvebench.evaluation.report import Report, json_bytes, read_report, slug
 from curvebench.evaluation.reporting import make_report, make_rerun, name_data_set
-from curvebench.spec import TRACKS, InputError
+from curvebench.spec import TRACKS, InputError, UsageError
 
 DETERMINISTIC = ("data_set", "diagnoser", "subset", "early", "transfer", "worst_view")
 
@@ -148,6 +148,31 @@ def test_a_slow_one_is_asked_about_a_fixed_part(dataset, monkeypatch):
     who = report.diagnoser
     assert (who.source, who.version, who.covers) == ("somewhere", "7", ("lr_too_high", "healthy"))
     assert (who.mapping, who.kind) == ({"boom": "lr_too_high"}, "own")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"covers": ("tired",)}, "covers 'tired'"),
+        ({"fit": lambda self, X, y: self, "largest_track": "all"}, "largest_track is 'all'"),
+        ({"__doc__": "x" * 999 + "\x00", "source": "a\nb", "version": "1" * 99, "mapping": {"a\tb": "x" * 99}}, None),
+    ],
+)
+def test_what_a_diagnoser_says_of_itself_fits_or_is_refused(dataset, attributes, words):
+    sys.modules["theirs"].Odd = type("Odd", (Constant,), attributes)
+    if words:
+        with pytest.raises(UsageError, match=words):
+            make_report(dataset, "theirs:Odd")
+    else:
+        who = read(make_report(dataset, "theirs:Odd")).diagnoser
+        assert (len(who.description), who.source, len(who.version)) == (300, "a b", 80)
+        assert list(who.mapping) == ["a b"]
+
+
+def test_a_name_that_is_too_long(dataset):
+    setattr(sys.modules["theirs"], "x" * 80, Constant)
+    with pytest.raises(UsageError, match="at most 80 characters"):
+        make_report(dataset, "theirs:" + "x" * 80)
 
 
 def test_a_view_that_it_breaks_on_has_no_scores_and_is_the_worst(dataset):
