@@ -35,7 +35,7 @@ def run(
             "-d",
             metavar="NAME",
             help="Name, or package.module:attribute; may be repeated.",
-            show_default="all that `curvebench diagnosers` lists",
+            show_default="all that are installed",
         ),
     ] = None,
     results: Results = RESULTS,
@@ -56,7 +56,7 @@ def run(
     Example: [bold]curvebench leaderboard run core.h5[/bold]
     """
     from curvebench.diagnosers import DIAGNOSERS
-    from curvebench.evaluation.reporting import name_data_set
+    from curvebench.evaluation.reporting import makeable, name_data_set
     from curvebench.evaluation.stored_results import evaluate_and_store, load_once, load_report, pending, result_path
 
     names = list(dict.fromkeys(diagnoser or DIAGNOSERS))
@@ -64,6 +64,10 @@ def run(
         look_here()
     data_set = name_data_set(load_once(file))
     with output_to_stderr():
+        if not diagnoser:
+            names, obstacles = makeable(names)
+            for obstacle in obstacles:
+                say(f"note: {obstacle}")
         missing = pending(data_set, names, results, may_replace=replace)
     _work("evaluating", partial(evaluate_and_store, file, results), missing, workers, quiet=quiet)
     rows, failed = [], []

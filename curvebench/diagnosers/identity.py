@@ -16,6 +16,8 @@ from typing import Any
 from curvebench.diagnosers import DIAGNOSERS, Entry, find_entry, resolve
 from curvebench.spec import DIAGNOSES
 
+_OURS = "curvebench.diagnosers"
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -45,8 +47,8 @@ class Identity:
 def identify(name: str) -> Identity:
     """Describe and hash a diagnoser.
 
-    What only it can know, it says in attributes: `source`, `covers`, `mapping`, and `version` where it is a foreign
-    package that does the work.
+    What only it can know, it says in attributes: `source`, `covers`, `mapping`, and `version` (or that of its `source`)
+    where it is a foreign package that does the work.
 
     Args:
         name: of the registry, or "package.module:attribute".
@@ -55,16 +57,17 @@ def identify(name: str) -> Identity:
         UsageError: there is none of that name, or it cannot be made.
     """
     if ":" in name:
-        entry = Entry(name, "")
+        entry = Entry(name, "", kind="own")
     else:
         entry = find_entry(name)
     subject = subject_of(name)
-    found_version = str(getattr(subject, "version", _version(entry.target)))
+    source = getattr(subject, "source", "")
+    found_version = str(getattr(subject, "version", getattr(source, "version", _version(entry.target))))
     return Identity(
         name=name,
         kind=entry.kind,
         description=entry.description or _first_line(subject),
-        source=str(getattr(subject, "source", "")),
+        source=str(source),
         version=found_version,
         sha256=_sha256(entry.target, entry.arguments, found_version),
         covers=tuple(map(str, getattr(subject, "covers", DIAGNOSES))),
@@ -98,7 +101,7 @@ def _sha256(target: str, arguments: tuple[str, ...], version: str) -> str:
 
 def _sources(module: str) -> Iterator[tuple[str, str]]:
     """Name and text of a module, and of those of the same package that it imports, and so on."""
-    package = module.rpartition(".")[0]
+    package = _OURS if module.startswith(f"{_OURS}.") else module.partition(".")[0]
     waiting, seen = [module], set()
     while waiting:
         name = waiting.pop()
@@ -113,12 +116,12 @@ def _sources(module: str) -> Iterator[tuple[str, str]]:
             continue
         text = Path(spec.origin).read_text(encoding="utf-8")
         yield name, text
-        if package:
-            waiting += [imported for imported in _imports(text, package) if imported.startswith(f"{package}.")]
+        here = name.rpartition(".")[0]
+        waiting += [imported for imported in _imports(text, here) if imported.startswith(f"{package}.")]
 
 
 def _imports(text: str, package: str) -> Iterator[str]:
-    """Full names of everything that a file of a package imports."""
+    """Full names of everything that a module of a package imports."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

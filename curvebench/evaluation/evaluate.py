@@ -444,7 +444,7 @@ class Answers:
         probabilities: (n, 6) float32, rows summing to one.
         prescribed: n remedies; None if it does not prescribe.
         is_abstained: (n,) bool.
-        is_crashed: (n,) bool, whether the diagnoser broke down over the curve.
+        is_crashed: (n,) bool, whether the diagnoser says that it broke down over the curve.
         microseconds_per_curve: median over repetitions.
     """
 
@@ -472,7 +472,10 @@ def _ask(candidate: Diagnoser, X: Float, *, is_timed: bool) -> Answers:
     probabilities = _checked_probabilities(said, len(X), getattr(candidate, "classes_", None))
     is_abstained = np.zeros(len(X), dtype=np.bool_)
     if _has(candidate, "abstain"):
-        is_abstained = _checked_abstentions(foreign.abstain(X), len(X))
+        is_abstained = _checked_truth(foreign.abstain(X), "abstain", len(X))
+    is_crashed = np.zeros(len(X), dtype=np.bool_)
+    if _has(candidate, "crashed"):
+        is_crashed = _checked_truth(foreign.crashed(X), "crashed", len(X))
     prescribed = None
     if _has(candidate, "prescribe"):
         prescribed = _checked_prescriptions(foreign.prescribe(X), len(X))
@@ -480,7 +483,7 @@ def _ask(candidate: Diagnoser, X: Float, *, is_timed: bool) -> Answers:
         probabilities=probabilities.astype(np.float32),  # as they are stored, so that scores can be computed again
         prescribed=prescribed,
         is_abstained=is_abstained,
-        is_crashed=np.zeros(len(X), dtype=np.bool_),
+        is_crashed=is_crashed,
         microseconds_per_curve=_microseconds_per_curve(candidate, X, seconds, MAX_REPETITIONS if is_timed else 1),
     )
 
@@ -526,10 +529,10 @@ def _in_order(answer: Float, classes: Sequence[object]) -> NDArray[np.float64]:
     return ordered
 
 
-def _checked_abstentions(said: object, n_curves: int) -> Bool:
-    answer = _as_floats(said, "abstain")
+def _checked_truth(said: object, method: str, n_curves: int) -> Bool:
+    answer = _as_floats(said, method)
     if answer.shape != (n_curves,) or not np.isin(answer, (0, 1)).all():
-        raise InvalidOutput(f"abstain must return {n_curves} truth values, one for each curve.")
+        raise InvalidOutput(f"{method} must return {n_curves} truth values, one for each curve.")
     return answer.astype(np.bool_)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from curvebench.data.views import FRACTION_SEEN, LOGGED_OTHERWISE, VIEWS
+from curvebench.diagnosers import KINDS
 from curvebench.diagnosers.identity import Identity
 from curvebench.evaluation.breakdowns import BASE_RATES, SEVERITY_EDGES, BaseRate, Reliability, SeverityBin
 from curvebench.evaluation.evaluate import Answers
@@ -27,8 +28,8 @@ FORMAT, VERSION = "curvebench-result", 1
 STATUSES: tuple[str, ...] = (OK, FAILED, INVALID_OUTPUT, "timed_out", "out_of_memory")
 """How an evaluation may have ended."""
 
-KINDS: tuple[str, ...] = ("reference", "one-liner", "rules", "published", "learned", "tool", "external", "own")
-"""What a board lists diagnosers under."""
+OWN = "own"
+"""Kind of a diagnoser that is not in the registry."""
 
 ALL, STRATIFIED = "all", "stratified"
 """Which scored runs were asked about: all of them, or the fixed sample of `curvebench.evaluation.subset`."""
@@ -363,7 +364,7 @@ def _identity(node: Node) -> Identity:
     entries = node.object(*(f.name for f in fields(Identity)))
     return Identity(
         name=entries["name"].text(longest=MAX_NAME),
-        kind=entries["kind"].text(allowed=KINDS),
+        kind=entries["kind"].text(allowed=(*KINDS, OWN)),
         description=entries["description"].text(),
         source=entries["source"].text(),
         version=entries["version"].text(longest=MAX_NAME),

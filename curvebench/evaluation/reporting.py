@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,6 @@ from curvebench.evaluation.breakdowns import by_base_rate, by_severity, gain_lef
 from curvebench.evaluation.evaluate import Examination, examine, scored_rows
 from curvebench.evaluation.report import (
     ALL,
-    KINDS,
     MAX_MESSAGE,
     MAX_NAME,
     STRATIFIED,
@@ -134,8 +133,6 @@ def checked_identity(name: str) -> Identity:
         raise UsageError(f"Names on a board have at most {MAX_NAME} characters; {name!r} has {len(name)}.")
     if unknown := sorted(set(who.covers) - set(DIAGNOSES)):
         raise UsageError(f"The diagnoser {name!r} covers {unknown[0]!r}; there are {', '.join(DIAGNOSES)}.")
-    if who.kind not in KINDS:
-        raise UsageError(f"The diagnoser {who.name!r} is of the kind {who.kind!r}; there are {', '.join(KINDS)}.")
     return replace(
         who,
         description=_line(who.description, MAX_MESSAGE),
@@ -143,6 +140,19 @@ def checked_identity(name: str) -> Identity:
         version=_line(who.version, MAX_NAME),
         mapping={_line(finding, MAX_MESSAGE): _line(said, MAX_NAME) for finding, said in who.mapping.items()},
     )
+
+
+def makeable(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Those diagnosers that can be made here, and for each other a sentence that says why not."""
+    found, obstacles = [], []
+    for name in names:
+        try:
+            subject_of(name)
+        except UsageError as error:  # a tool that is not installed
+            obstacles.append(f"{name} is left out: {error}")
+        else:
+            found.append(name)
+    return found, obstacles
 
 
 def _larger_tracks(subject: object, own: str) -> list[str]:

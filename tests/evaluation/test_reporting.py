@@ -16,7 +16,7 @@ from curvebench.diagnosers.trivial import Constant, one_hot
 from curvebench.evaluation import subset
 from curvebench.evaluation.evaluate import evaluate, examine, mark
 from curvebench.evaluation.report import Report, json_bytes, read_report, slug
-from curvebench.evaluation.reporting import make_report, make_rerun, name_data_set
+from curvebench.evaluation.reporting import make_report, make_rerun, makeable, name_data_set
 from curvebench.spec import TRACKS, InputError, UsageError
 
 DETERMINISTIC = ("data_set", "diagnoser", "subset", "early", "transfer", "worst_view")
@@ -134,8 +134,9 @@ def test_who_is_fitted_is_fitted_for_every_length_and_sees_larger_tracks(dataset
     assert set(Learner.asked) == set(shapes)
 
 
-def test_a_one_liner_looks_at_one_channel_only(dataset):
-    report = make_report(dataset, "zoo/late-slope")
+@pytest.mark.parametrize("name", ["zoo/late-slope", "rules-tuned"])
+def test_who_looks_at_one_channel_is_shown_no_more(dataset, name):
+    report = make_report(dataset, name)
     assert {e.track for e in report.evaluations} == {"curve"}
 
 
@@ -167,6 +168,26 @@ def test_what_a_diagnoser_says_of_itself_fits_or_is_refused(dataset, attributes,
         who = read(make_report(dataset, "theirs:Odd")).diagnoser
         assert (len(who.description), who.source, len(who.version)) == (300, "a b", 80)
         assert list(who.mapping) == ["a b"]
+
+
+def test_who_cannot_be_made_is_left_out_with_the_reason():
+    found, obstacles = makeable(["rules", "oracle", "theirs:missing"])
+    assert found == ["rules", "oracle"]
+    assert obstacles[0].startswith("theirs:missing is left out: Can't load the diagnoser")
+
+
+def test_crashes_are_counted_and_kept(dataset):
+    class Shaky(Constant):
+        def crashed(self, X):
+            return np.arange(len(X)) < 3
+
+        abstain = crashed
+
+    sys.modules["theirs"].Shaky = Shaky
+    report = read(make_report(dataset, "theirs:Shaky"))
+    counts = report.evaluation("test").counts
+    assert (counts.n_crashed, counts.n_abstained) == (3, 3)
+    assert report.answers[0].is_crashed.sum() == 3
 
 
 def test_a_name_that_is_too_long(dataset):
