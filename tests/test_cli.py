@@ -29,7 +29,7 @@ from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.spec import LABELS, SPLITS
 
 COMMANDS = (
-    "generate", "info", "verify", "relabel", "plot", "phenomena", "evaluate", "audit", "claims",
+    "generate", "info", "verify", "relabel", "plot", "phenomena", "evaluate", "compare", "audit", "claims",
     "recipes", "diagnosers", "check-diagnoser",
 )  # fmt: skip
 SUMMARY = {"n_runs", "n_cells", "labels", "splits", "content_sha256", "recipe", "format_version"}

@@ -320,3 +320,41 @@ def diagnosers(as_json: Json = False) -> None:
     else:
         columns = [Column("name"), Column("kind", dispensable=1), Column("description")]
         show_table(columns, [[name, *about] for name, about in listed.items()])
+
+
+@app.command()
+def compare(
+    file: DataFile,
+    first: Annotated[str, typer.Argument(metavar="A", help="Diagnoser, or stored result (.json).", show_default=False)],
+    second: Annotated[str, typer.Argument(metavar="B", help="Diagnoser, or stored result.", show_default=False)],
+    split: Annotated[
+        list[str] | None, typer.Option(help="Split to compare on; may be repeated.", show_default="test and test_ood")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say which of two diagnosers is better, by how much, and how sure that is.
+
+    Both are scored on the same draws of problem instances, so luck with these differs for neither.
+
+    Example: [bold]curvebench compare quick.h5 rules zoo/late-slope[/bold]
+    """
+    from curvebench.data.store import load
+    from curvebench.evaluation.compare import COMPARED
+    from curvebench.evaluation.compare import compare as compare_diagnosers
+
+    with output_to_stderr():
+        _look_up([name for name in (first, second) if not name.endswith(".json")], split or [], None, "none")
+    dataset = load(file)
+    splits = list(dict.fromkeys(split)) if split else _scored_splits(dataset)
+    with output_to_stderr():
+        comparisons = [compare_diagnosers(dataset, first, second, name) for name in splits]
+    if as_json:
+        show_json([comparison.to_json() for comparison in comparisons])
+        return
+    for c in comparisons:
+        show(f"{c.split}: {c.n_runs:,} runs of {c.n_problem_instances} problem instances")
+        show_table(
+            [Column("score"), Column(c.first, is_number=True), Column(c.second, is_number=True)],
+            [[COMPARED[d.score], f"{d.first:z.3f}", f"{d.second:z.3f}"] for d in c.differences],
+        )
+        show("\n".join(d.in_words(c.first, c.second) for d in c.differences) + "\n")

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -455,6 +456,10 @@ class Dataset:
         """
         return self.columns[_known("column", name, self.columns)]
 
+    @cached_property
+    def _content_sha256(self) -> str:
+        return _hash_content(self)
+
     @property
     def n_runs(self) -> int:
         """Number of rows."""
@@ -657,7 +662,11 @@ class ContentHasher:
 
 
 def content_sha256(dataset: Dataset) -> str:
-    """The content hash: equal for equal content, however it is stored; 64 hexadecimal digits."""
+    """The content hash: equal for equal content, however it is stored; 64 hexadecimal digits. Computed once."""
+    return dataset._content_sha256
+
+
+def _hash_content(dataset: Dataset) -> str:
     hasher = ContentHasher(dataset.meta)
     for name, column in COLUMNS.items():
         values = dataset.columns[name]

@@ -19,6 +19,8 @@ class OneLiner:
     named too.
     """
 
+    largest_track = "curve"
+
     def __init__(self, feature: str) -> None:
         self.feature = FEATURES[feature]
         self.edges: Float = np.empty(0)

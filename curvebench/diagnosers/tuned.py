@@ -42,6 +42,8 @@ COMPARED_WITH = {
 class TunedRules(Rules):
     """The rules with thresholds of their own; unfitted they are those that `Rules` has."""
 
+    largest_track = "curve"
+
     def fit(self, X: Float, y: NDArray[np.str_]) -> TunedRules:
         """Search thresholds with a high balanced accuracy on these curves, beginning with those as taught.
 

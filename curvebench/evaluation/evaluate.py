@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from traceback import format_exception_only
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.data.dataset import Dataset, content_sha256
+from curvebench.data.views import SHORTER, VIEWS
 from curvebench.diagnosers import is_reference, name_of, resolve
 from curvebench.diagnosers.answers import InvalidOutput, checked_flags, checked_prescriptions, checked_probabilities
 from curvebench.diagnosers.trivial import ConstantBest, Oracle
@@ -39,6 +42,11 @@ from curvebench.spec import (
     UsageError,
 )
 
+T = TypeVar("T")
+
+N_BOOTSTRAP = 1000
+"""Draws from which intervals are taken."""
+
 MAX_REPETITIONS, SECONDS_FOR_REPETITIONS = 5, 1.0
 """The prediction is repeated for timing up to five times in all, while less than a second has gone by."""
 
@@ -51,7 +59,7 @@ def evaluate(
     *,
     split: str = "test",
     track: str | None = None,
-    n_bootstrap: int = 1000,
+    n_bootstrap: int = N_BOOTSTRAP,
     name: str | None = None,
     fit_on: Dataset | None = None,
     isolation: str = "none",
@@ -90,60 +98,19 @@ def evaluate(
             hides what the diagnoser needs, or there is to be less than one draw.
         InputError: if the split has no scored runs, or "constant-best" is to be chosen and `train` has none.
     """
-    if n_bootstrap < 1:
-        raise UsageError(f"Intervals need at least one bootstrap draw, not {n_bootstrap}.")
-    if fit_on is None:
-        fit_on = dataset
-    sheet = _answer_sheet(dataset, split)
-    sha256 = content_sha256(dataset)
-    result = Result(
-        diagnoser=name or name_of(diagnoser),
-        status=OK,
-        message="",
-        track=track or "curve",
-        split=split,
-        counts=Counts(len(sheet.rows), len(sheet.family), len(np.unique(sheet.family))),
-        dataset_sha256=sha256,
-        fit_on_sha256=sha256 if fit_on is dataset else content_sha256(fit_on),
-        isolation="none" if is_reference(diagnoser) else isolation,
+    (examination,) = examine(
+        dataset,
+        diagnoser,
+        {split: None},
+        track=track,
+        n_bootstrap=n_bootstrap,
+        name=name,
+        fit_on=fit_on,
+        isolation=isolation,
+        limits=limits,
+        hidden=hidden,
     )
-    with ExitStack() as stack:
-        try:
-            if result.isolation == "none":
-                candidate = _candidate(dataset, fit_on, sheet, diagnoser)
-            else:
-                candidate = stack.enter_context(isolated(diagnoser, isolation, limits or ProcessLimits(), hidden))
-            result = replace(result, track=checked_track(candidate, track))
-        except CurveBenchError:  # what the caller got wrong
-            raise
-        except BaseException as error:
-            return _failure(result, error)
-        try:
-            training = _training_set(fit_on, dataset, result.track) if _has(candidate, "fit") else None
-            answers = _ask(candidate, _shown(dataset, result.track, sheet.rows), training)
-        except BaseException as error:  # whatever a foreign diagnoser does is its result, not our end
-            return _failure(result, error)
-    return _scored(result, sheet, answers, dataset, fit_on, n_bootstrap)
-
-
-def _failure(result: Result, error: BaseException) -> Result:
-    """The result of a diagnoser that ended in an error; a person's interruption is passed on."""
-    match error:
-        case KeyboardInterrupt():
-            raise error
-        case InvalidOutput():
-            status, message = INVALID_OUTPUT, str(error)
-        case TimedOut():
-            status, message = TIMED_OUT, str(error)
-        case OutOfMemory():
-            status, message = OUT_OF_MEMORY, str(error)
-        case MemoryError():
-            status, message = OUT_OF_MEMORY, "".join(format_exception_only(error))
-        case ChildFailed() | InputError():
-            status, message = FAILED, str(error)
-        case _:
-            status, message = FAILED, "".join(format_exception_only(error))
-    return replace(result, status=status, message=_one_line(message))
+    return examination.result
 
 
 @dataclass(frozen=True)
@@ -155,23 +122,231 @@ class Judgement:
         rows: (n,) int, their rows in the data set.
         instance: (n,) int, number of the problem instance of each.
         family: (n_instances,) text, problem family of each instance.
+        remedy: (n,) int, index of what each run was treated with; -1 where nothing like the prescribed was tried.
     """
 
     judged: Judged
     rows: Int
     instance: Int
     family: NDArray[np.str_]
+    remedy: Int
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A result with the answers that it rests on.
+
+    Attributes:
+        result: of one split.
+        view: what the curves were shown as, one of `curvebench.data.views.VIEWS`.
+        answers: what the diagnoser said; None unless the result is `OK`.
+        judgement: what came of it; None unless the result is `OK`.
+    """
+
+    result: Result
+    view: str
+    answers: Answers | None = None
+    judgement: Judgement | None = None
+
+
+def examine(
+    dataset: Dataset,
+    diagnoser: object,
+    runs: Mapping[str, Int | None],
+    *,
+    views: Sequence[str] = ("whole",),
+    track: str | None = None,
+    n_bootstrap: int = N_BOOTSTRAP,
+    name: str | None = None,
+    fit_on: Dataset | None = None,
+    isolation: str = "none",
+    limits: ProcessLimits | None = None,
+    hidden: Sequence[Path] = (),
+) -> list[Examination]:
+    """Score a diagnoser on several splits and views; see `evaluate` for the rest.
+
+    It is fitted once, on whole curves, and anew for each view that has fewer points, on curves in that view.
+
+    Args:
+        dataset: the labelled runs.
+        diagnoser: as for `evaluate`.
+        runs: split -> rows of those of its scored runs that are asked about, ascending; None for all of them.
+        views: names of `curvebench.data.views.VIEWS`: what the curves are shown as.
+        track: as for `evaluate`.
+        n_bootstrap: as for `evaluate`.
+        name: as for `evaluate`.
+        fit_on: as for `evaluate`.
+        isolation: as for `evaluate`; one process for all splits and views.
+        limits: as for `evaluate`.
+        hidden: as for `evaluate`.
+
+    Returns:
+        One for each split and view, split by split.
+
+    Raises:
+        UsageError: as for `evaluate`.
+        InputError: as for `evaluate`.
+    """
+    if n_bootstrap < 1:
+        raise UsageError(f"Intervals need at least one bootstrap draw, not {n_bootstrap}.")
+    if fit_on is None:
+        fit_on = dataset
+    sheets = {split: _answer_sheet(dataset, split, rows) for split, rows in runs.items()}
+    bases = {
+        split: _unscored(dataset, fit_on, sheet, name or name_of(diagnoser), split, track or "curve")
+        for split, sheet in sheets.items()
+    }
+    if not is_reference(diagnoser):
+        bases = {split: replace(base, isolation=isolation) for split, base in bases.items()}
+    with ExitStack() as stack:
+
+        def candidates() -> dict[str, Diagnoser]:
+            if isolation == "none" or is_reference(diagnoser):
+                made = _candidates(dataset, fit_on, sheets, diagnoser)
+            else:
+                inside = stack.enter_context(isolated(diagnoser, isolation, limits or ProcessLimits(), hidden))
+                made = dict.fromkeys(sheets, inside)
+            for split, one in made.items():
+                bases[split] = replace(bases[split], track=checked_track(one, track))
+            return made
+
+        made = _attempt(candidates, passed=CurveBenchError)  # what the caller got wrong
+        if isinstance(made, _Failure):
+            return [made.of(bases[split], view) for split, view in product(runs, views)]
+        return _examined(dataset, fit_on, sheets, bases, made, views, n_bootstrap)
+
+
+def _examined(
+    dataset: Dataset,
+    fit_on: Dataset,
+    sheets: Mapping[str, _AnswerSheet],
+    bases: Mapping[str, Result],
+    candidates: Mapping[str, Diagnoser],
+    views: Sequence[str],
+    n_bootstrap: int,
+) -> list[Examination]:
+    """Fit, ask and score; whatever a foreign diagnoser does is its result, not our end."""
+    first = next(iter(candidates.values()))
+    track = next(iter(bases.values())).track
+    found: dict[tuple[str, str], Examination] = {}
+    for fit_view, seen_after in _by_fit(views).items():
+        failure = _attempt(partial(_fit, first, fit_on, dataset, track, fit_view))
+        for split, view in product(sheets, seen_after):
+            sheet = sheets[split]
+            X = _shown(dataset, track, sheet.rows, view)
+            ask = partial(_ask, candidates[split], X, is_timed=view == "whole")
+            outcome = _attempt(ask) if failure is None else failure
+            if isinstance(outcome, _Failure):
+                found[split, view] = outcome.of(bases[split], view)
+            else:
+                found[split, view] = _scored(bases[split], view, sheet, outcome, dataset, fit_on, n_bootstrap)
+    return [found[split, view] for split, view in product(sheets, views)]
+
+
+def _by_fit(views: Sequence[str]) -> dict[str, list[str]]:
+    """View to be fitted on -> views to be asked about."""
+    after: dict[str, list[str]] = {}
+    for view in views:
+        after.setdefault(view if view in SHORTER else "whole", []).append(view)
+    return after
+
+
+def mark(
+    dataset: Dataset,
+    split: str,
+    answers: Answers | None,
+    *,
+    rows: Int | None = None,
+    track: str = "curve",
+    view: str = "whole",
+    n_bootstrap: int = N_BOOTSTRAP,
+    name: str = "",
+) -> Examination:
+    """Score answers that were given before, as `examine` does.
+
+    Args:
+        dataset: the labelled runs.
+        split: one of `SPLITS`.
+        answers: to the scored runs of the split, or to `rows`; None where there are none to score.
+        rows: of the runs that were asked about, ascending; None: all scored runs of the split.
+        track: what was shown.
+        view: as what.
+        n_bootstrap: draws from which the intervals are taken.
+        name: of the diagnoser.
+
+    Raises:
+        UsageError: there is no such split.
+        InputError: the split has no scored runs, the rows are not its own, or there are more or fewer answers.
+    """
+    sheet = _answer_sheet(dataset, split, rows)
+    base = _unscored(dataset, dataset, sheet, name, split, track)
+    if answers is None:
+        return Examination(base, view)
+    if len(answers.probabilities) != len(sheet.rows):
+        raise InputError(
+            f"There are {len(answers.probabilities)} answers about {len(sheet.rows)} runs of the split {split!r}."
+        )
+    return _scored(base, view, sheet, answers, dataset, dataset, n_bootstrap)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """How a diagnoser ended that did not answer."""
+
+    status: str
+    message: str
+
+    def of(self, base: Result, view: str) -> Examination:
+        return Examination(replace(base, status=self.status, message=_one_line(self.message)), view)
+
+
+def _attempt(work: Callable[[], T], passed: type[BaseException] = KeyboardInterrupt) -> T | _Failure:
+    """What the work returns, or how it ended; a person's interruption is passed on."""
+    try:
+        return work()
+    except (KeyboardInterrupt, passed):
+        raise
+    except BaseException as error:
+        return _failure(error)
+
+
+def _failure(error: BaseException) -> _Failure:
+    match error:
+        case InvalidOutput():
+            return _Failure(INVALID_OUTPUT, str(error))
+        case TimedOut():
+            return _Failure(TIMED_OUT, str(error))
+        case OutOfMemory():
+            return _Failure(OUT_OF_MEMORY, str(error))
+        case MemoryError():
+            return _Failure(OUT_OF_MEMORY, "".join(format_exception_only(error)))
+        case ChildFailed() | InputError():
+            return _Failure(FAILED, str(error))
+        case _:
+            return _Failure(FAILED, "".join(format_exception_only(error)))
+
+
+def _unscored(dataset: Dataset, fit_on: Dataset, sheet: _AnswerSheet, name: str, split: str, track: str) -> Result:
+    return Result(
+        diagnoser=name,
+        status=OK,
+        message="",
+        track=track,
+        split=split,
+        counts=Counts(len(sheet.rows), len(sheet.family), len(np.unique(sheet.family))),
+        dataset_sha256=content_sha256(dataset),
+        fit_on_sha256=content_sha256(fit_on),
+    )
 
 
 def judge(dataset: Dataset, diagnoser: object, *, split: str = "test", track: str | None = None) -> Judgement:
     """What `evaluate` computes its scores from; arguments and errors as there, but what the diagnoser raises passes."""
     sheet = _answer_sheet(dataset, split)
-    candidate = _candidate(dataset, dataset, sheet, diagnoser)
+    candidate = _candidates(dataset, dataset, {split: sheet}, diagnoser)[split]
     track = checked_track(candidate, track)
-    training = _training_set(dataset, dataset, track) if _has(candidate, "fit") else None
-    answers = _ask(candidate, _shown(dataset, track, sheet.rows), training)
-    judged = _judged(sheet, answers, _treatment(sheet, answers, dataset, dataset), dataset)
-    return Judgement(judged, sheet.rows, sheet.instance, sheet.family)
+    _fit(candidate, dataset, dataset, track, "whole")
+    answers = _ask(candidate, _shown(dataset, track, sheet.rows), is_timed=False)
+    return _judgement(sheet, answers, _treatment(sheet, answers, dataset, dataset))
 
 
 def _has(candidate: object, method: str) -> bool:
@@ -196,6 +371,7 @@ class _AnswerSheet:
         accepted: (n, 6) bool.
         gains: (n, n_remedies), NaN where untried.
         oracle: (n,) int, the oracle's action.
+        oracle_net_gain: (n,) float64, what it brings.
         instance: (n,) int, number of the problem instance.
         family: (n_instances,) text.
     """
@@ -205,32 +381,40 @@ class _AnswerSheet:
     accepted: Bool
     gains: Float
     oracle: Int
+    oracle_net_gain: Float
     instance: Int
     family: NDArray[np.str_]
 
 
-def _answer_sheet(dataset: Dataset, split: str) -> _AnswerSheet:
-    rows = _scored_rows(dataset, split)
-    gains = dataset["remedy_gain"][rows]
+def _answer_sheet(dataset: Dataset, split: str, asked: Int | None = None) -> _AnswerSheet:
+    """The sheet for all scored runs of a split, or for those of them that are asked about."""
+    rows = scored_rows(dataset, split)
+    if asked is not None:
+        if not (len(asked) and np.isin(asked, rows).all() and (np.diff(asked) > 0).all()):
+            raise InputError(f"The rows asked about are not, in ascending order, scored runs of the split {split!r}.")
+        rows = asked
+    meta, gains = dataset.meta, dataset["remedy_gain"][rows]
+    oracle = oracle_actions(gains, dataset.cell_rate[rows], dataset["seed"][rows], meta.remedies, meta.cost_weight)
     _, first, instance = np.unique(dataset["problem"][rows], return_index=True, return_inverse=True)
     return _AnswerSheet(
         rows=rows,
         label=np.array([DIAGNOSES.index(d) for d in dataset["diagnosis"][rows]], dtype=np.intp),
         accepted=dataset["accepted"][rows].astype(np.bool_),
         gains=gains,
-        oracle=oracle_actions(
-            gains,
-            dataset.cell_rate[rows],
-            dataset["seed"][rows],
-            dataset.meta.remedies,
-            dataset.meta.cost_weight,
-        ),
+        oracle=oracle,
+        oracle_net_gain=treat([meta.remedies[i] for i in oracle], meta.remedies, gains, meta.cost_weight).net_gain,
         instance=instance,
         family=dataset["problem_family"][rows][first],
     )
 
 
-def _scored_rows(dataset: Dataset, split: str) -> Int:
+def scored_rows(dataset: Dataset, split: str) -> Int:
+    """Rows of the scored runs of a split, ascending.
+
+    Raises:
+        UsageError: there is no such split.
+        InputError: it has no such runs.
+    """
     if split not in SPLITS:
         raise UsageError(f"There is no split {split!r}; there are {', '.join(SPLITS)}.")
     rows = np.flatnonzero((dataset["split"] == split) & dataset.is_scored)
@@ -257,22 +441,24 @@ def checked_track(candidate: Diagnoser, track: str | None) -> str:
     return str(track)
 
 
-def _shown(dataset: Dataset, track: str, rows: Int) -> NDArray[np.float32]:
-    """(n, n_channels, n_points) curves of some rows, a copy that can't be written to."""
-    X = dataset.to_numpy3d(track=track)[rows]
+def _shown(dataset: Dataset, track: str, rows: Int, view: str = "whole") -> NDArray[np.float32]:
+    """(n, n_channels, n_points) curves of some rows in a view, a copy that can't be written to."""
+    X = VIEWS[view](dataset.to_numpy3d(track=track)[rows])
     X.setflags(write=False)
     return X.view()
 
 
-def _training_set(fit_on: Dataset, dataset: Dataset, track: str) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
+def _training_set(
+    fit_on: Dataset, dataset: Dataset, track: str, view: str
+) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
     """Curves and labels of the scored runs of the split `train`, as long as those that will be asked about."""
-    rows = _scored_rows(fit_on, "train")
+    rows = scored_rows(fit_on, "train")
     if fit_on.n_points != dataset.n_points:
         raise InputError(
             f"The curves to fit on have {fit_on.n_points} points and those to score {dataset.n_points}; "
             "fit on a data set with as many."
         )
-    return _shown(fit_on, track, rows), fit_on["diagnosis"][rows]
+    return _shown(fit_on, track, rows, view), fit_on["diagnosis"][rows]
 
 
 # ------------------------------------------------------------------------------------------- who is asked
@@ -281,7 +467,7 @@ def _training_set(fit_on: Dataset, dataset: Dataset, track: str) -> tuple[NDArra
 def _constant_best(dataset: Dataset, fit_on: Dataset, sheet: _AnswerSheet) -> Diagnoser:
     """The single remedy that is best for all scored runs of the split `train`."""
     meta = fit_on.meta
-    gains = fit_on["remedy_gain"][_scored_rows(fit_on, "train")]
+    gains = fit_on["remedy_gain"][scored_rows(fit_on, "train")]
     return ConstantBest(meta.remedies[best_single_action(gains, meta.remedies, meta.cost_weight)])
 
 
@@ -298,21 +484,24 @@ REFERENCES: Mapping[str, Callable[[Dataset, Dataset, _AnswerSheet], Diagnoser]] 
 """Names that are told answers. Only these: whatever else is evaluated gets curves, and labels of `train` to fit."""
 
 
-def _candidate(dataset: Dataset, fit_on: Dataset, sheet: _AnswerSheet, diagnoser: object) -> Diagnoser:
+def _candidates(
+    dataset: Dataset, fit_on: Dataset, sheets: Mapping[str, _AnswerSheet], diagnoser: object
+) -> dict[str, Diagnoser]:
+    """Split -> who is asked about it: one and the same, but for a reference, which is told the split's answers."""
     if isinstance(diagnoser, str) and diagnoser in REFERENCES:
-        return REFERENCES[diagnoser](dataset, fit_on, sheet)
-    return resolve(diagnoser)
+        return {split: REFERENCES[diagnoser](dataset, fit_on, sheet) for split, sheet in sheets.items()}
+    return dict.fromkeys(sheets, resolve(diagnoser))
 
 
 # -------------------------------------------------------------------------------------------- the answers
 
 
 @dataclass(frozen=True)
-class _Answers:
+class Answers:
     """What a diagnoser said about n curves.
 
     Attributes:
-        probabilities: (n, 6) float64, rows summing to one.
+        probabilities: (n, 6) float32, rows summing to one.
         prescribed: n remedies, None for what the diagnosis stands for.
         is_abstained: (n,) bool, all on which no action is to be taken.
         is_crashed: (n,) bool, those of them on which it failed.
@@ -331,10 +520,14 @@ class _Answers:
         return np.where(self.is_abstained, HEALTHY, self.probabilities.argmax(axis=1))
 
 
-def _ask(candidate: Diagnoser, X: Float, training: tuple[Float, NDArray[np.str_]] | None) -> _Answers:
+def _fit(candidate: Any, fit_on: Dataset, dataset: Dataset, track: str, view: str) -> None:
+    """Fit a diagnoser that can be fitted."""
+    if _has(candidate, "fit"):
+        candidate.fit(*_training_set(fit_on, dataset, track, view))
+
+
+def _ask(candidate: Diagnoser, X: Float, *, is_timed: bool) -> Answers:
     foreign: Any = candidate
-    if training is not None:
-        foreign.fit(*training)
     begin = time.perf_counter()
     said = candidate.predict_proba(X)
     seconds = time.perf_counter() - begin
@@ -349,14 +542,19 @@ def _ask(candidate: Diagnoser, X: Float, training: tuple[Float, NDArray[np.str_]
     prescribed: list[Remedy | None] = [None] * len(X)
     if _has(candidate, "prescribe"):
         prescribed = checked_prescriptions(foreign.prescribe(X), len(X))
-    microseconds = _microseconds_per_curve(candidate, X, seconds)
-    return _Answers(probabilities, prescribed, is_abstained, is_crashed, microseconds)
+    return Answers(
+        probabilities=probabilities.astype(np.float32),  # as they are stored, so that scores can be computed again
+        prescribed=prescribed,
+        is_abstained=is_abstained,
+        is_crashed=is_crashed,
+        microseconds_per_curve=_microseconds_per_curve(candidate, X, seconds, MAX_REPETITIONS if is_timed else 1),
+    )
 
 
-def _microseconds_per_curve(candidate: Diagnoser, X: Float, first_seconds: float) -> float:
+def _microseconds_per_curve(candidate: Diagnoser, X: Float, first_seconds: float, n_repetitions: int) -> float:
     """Median time of `predict_proba` on all curves at once, per curve."""
     seconds = [first_seconds]
-    while len(seconds) < MAX_REPETITIONS and sum(seconds) < SECONDS_FOR_REPETITIONS:
+    while len(seconds) < n_repetitions and sum(seconds) < SECONDS_FOR_REPETITIONS:
         begin = time.perf_counter()
         candidate.predict_proba(X)
         seconds.append(time.perf_counter() - begin)
@@ -367,13 +565,19 @@ def _microseconds_per_curve(candidate: Diagnoser, X: Float, first_seconds: float
 
 
 def _scored(
-    result: Result, sheet: _AnswerSheet, answers: _Answers, dataset: Dataset, fit_on: Dataset, n_bootstrap: int
-) -> Result:
+    result: Result,
+    view: str,
+    sheet: _AnswerSheet,
+    answers: Answers,
+    dataset: Dataset,
+    fit_on: Dataset,
+    n_bootstrap: int,
+) -> Examination:
     treatment = _treatment(sheet, answers, dataset, fit_on)
-    judged = _judged(sheet, answers, treatment, dataset)
-    sums = sums_by_instance(judged, sheet.instance, len(sheet.family))
+    judgement = _judgement(sheet, answers, treatment)
+    sums = sums_by_instance(judgement.judged, sheet.instance, len(sheet.family))
     weights = draw_weights(strata(sheet.family), n_bootstrap)
-    return replace(
+    scored = replace(
         result,
         counts=replace(
             result.counts,
@@ -382,25 +586,27 @@ def _scored(
             n_snapped=int(treatment.is_snapped.sum()),
             n_unmatched=int(treatment.is_unmatched.sum()),
         ),
-        scores=scores(judged),
+        scores=scores(judgement.judged),
         intervals=intervals(sums, weights, scores_from_sums),
-        confusion=tuple(tuple(row) for row in confusion(judged).tolist()),
+        confusion=tuple(tuple(row) for row in confusion(judgement.judged).tolist()),
         microseconds_per_curve=answers.microseconds_per_curve,
     )
+    return Examination(scored, view, answers, judgement)
 
 
-def _judged(sheet: _AnswerSheet, answers: _Answers, treatment: Treatment, dataset: Dataset) -> Judged:
-    return Judged(
+def _judgement(sheet: _AnswerSheet, answers: Answers, treatment: Treatment) -> Judgement:
+    judged = Judged(
         label=sheet.label,
         accepted=sheet.accepted,
         prediction=answers.prediction,
-        probabilities=answers.probabilities,
+        probabilities=answers.probabilities.astype(np.float64),
         net_gain=treatment.net_gain,
-        oracle_net_gain=_oracle_net_gain(sheet, dataset),
+        oracle_net_gain=sheet.oracle_net_gain,
     )
+    return Judgement(judged, sheet.rows, sheet.instance, sheet.family, treatment.index)
 
 
-def _treatment(sheet: _AnswerSheet, answers: _Answers, dataset: Dataset, fit_on: Dataset) -> Treatment:
+def _treatment(sheet: _AnswerSheet, answers: Answers, dataset: Dataset, fit_on: Dataset) -> Treatment:
     """Every run treated as prescribed, else as its diagnosis stands for; not at all where the diagnoser abstained."""
     meta = dataset.meta
     stands_for = remedies_of(fit_on.meta.fixed_actions, fit_on.meta.remedies)
@@ -408,9 +614,3 @@ def _treatment(sheet: _AnswerSheet, answers: _Answers, dataset: Dataset, fit_on:
     wanted = [stands_for[i] if remedy is None else remedy for remedy, i in said]
     wanted = [NO_REMEDY if no else remedy for no, remedy in zip(answers.is_abstained, wanted, strict=True)]
     return treat(wanted, meta.remedies, sheet.gains, meta.cost_weight)
-
-
-def _oracle_net_gain(sheet: _AnswerSheet, dataset: Dataset) -> NDArray[np.float64]:
-    meta = dataset.meta
-    wanted = [meta.remedies[i] for i in sheet.oracle]
-    return treat(wanted, meta.remedies, sheet.gains, meta.cost_weight).net_gain

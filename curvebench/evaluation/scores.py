@@ -25,11 +25,15 @@ SCORES: tuple[str, ...] = (
     "false_alarms_per_100_healthy",
     "log_loss",
     "brier",
+    "expected_calibration_error",
     *(f"recall_{d}" for d in DIAGNOSES),
     *(f"value_{d}" for d in FAULTS),
     *(f"net_gain_{d}" for d in DIAGNOSES),
 )
 """Names of all scores, in the order in which they are reported."""
+
+N_CONFIDENCE_BINS = 10
+"""Equal-width bins of the largest probability, from 0 to 1."""
 
 _SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 """Probabilities are raised to this before their logarithm is taken, as `sklearn.metrics.log_loss` does."""
@@ -55,6 +59,10 @@ class Judged:
     net_gain: Float
     oracle_net_gain: Float
 
+    def take(self, runs: Int | Bool) -> Judged:
+        """Some of the runs."""
+        return Judged(**{name: values[runs] for name, values in vars(self).items()})
+
     @property
     def _is_right(self) -> Bool:
         """(n, 6) bool, the accepted diagnoses and the label."""
@@ -73,6 +81,24 @@ class Judged:
         credited[np.arange(len(self.label)), self.label] = 1.0 - credited.sum(axis=1)
         return np.clip(credited, 0.0, 1.0)
 
+    @property
+    def confidence(self) -> Float:
+        """(n,) float64, the largest probability."""
+        confidence: Float = self.probabilities.max(axis=1)
+        return confidence
+
+    @property
+    def confidence_bin(self) -> Int:
+        """(n,) int, which of the `N_CONFIDENCE_BINS` the confidence falls into; a bin holds its lower edge."""
+        edges = np.linspace(0, 1, N_CONFIDENCE_BINS + 1)[1:-1]
+        return np.searchsorted(edges, self.confidence, side="right")
+
+    @property
+    def is_confidence_right(self) -> Bool:
+        """(n,) bool, whether the most probable diagnosis is accepted, even where the diagnoser abstained."""
+        rows = np.arange(len(self.label))
+        return np.asarray(self._is_right[rows, self.probabilities.argmax(axis=1)])
+
 
 # ---------------------------------------------------------------------------------------- scores of runs
 
@@ -85,6 +111,9 @@ def scores(judged: Judged) -> dict[str, float]:
     * recall_LABEL: share of the runs so labelled whose prediction is accepted.
     * false_alarms_per_100_healthy: healthy runs, of 100, for which another diagnosis was predicted.
     * log_loss, brier: of the credited probabilities (natural logarithm; Brier 1950, summed over the classes).
+    * expected_calibration_error: how far, in each of ten bins of the largest probability, the mean of that probability
+      is from the share of runs on which the most probable diagnosis is accepted; mean over the runs (Naeini, Cooper &
+      Hauskrecht 2015; Guo et al. 2017).
     * value_FAULT: value of the runs so labelled. What is healthy has nothing to gain, so it has no value of its own.
     * net_gain_LABEL: mean net gain of the runs so labelled.
 
@@ -102,6 +131,7 @@ def scores(judged: Judged) -> dict[str, float]:
         "false_alarms_per_100_healthy": 100 * (1 - recall[HEALTHY]),
         "log_loss": float(_log_losses(judged).mean()),
         "brier": float(_briers(judged).mean()),
+        "expected_calibration_error": _expected_calibration_error(judged),
     }
     result |= {f"recall_{d}": recall[i] for i, d in enumerate(DIAGNOSES)}
     for i, d in enumerate(DIAGNOSES):
@@ -145,6 +175,15 @@ def _briers(judged: Judged) -> NDArray[np.float64]:
     return squares
 
 
+def _expected_calibration_error(judged: Judged) -> float:
+    error = 0.0
+    for b in range(N_CONFIDENCE_BINS):
+        rows = judged.confidence_bin == b
+        if rows.any():
+            error += rows.mean() * abs(judged.confidence[rows].mean() - judged.is_confidence_right[rows].mean())
+    return float(error)
+
+
 def confusion(judged: Judged) -> NDArray[np.int64]:
     """How often each label (row) was given each prediction (column) as it was said, not credited, (6, 6) int64."""
     counts = np.zeros((N_CLASSES, N_CLASSES), dtype=np.int64)
@@ -176,7 +215,8 @@ _NET, _ORACLE, _CALIBRATION = (
     slice(N_CLASSES**2 + N_CLASSES, N_CLASSES**2 + 2 * N_CLASSES),
     slice(N_CLASSES**2 + 2 * N_CLASSES, N_CLASSES**2 + 2 * N_CLASSES + 2),
 )
-N_SUMS = N_CLASSES**2 + 2 * N_CLASSES + 2
+_OVERCONFIDENCE = slice(_CALIBRATION.stop, _CALIBRATION.stop + N_CONFIDENCE_BINS)
+N_SUMS = _OVERCONFIDENCE.stop
 
 
 def sums_by_instance(judged: Judged, instance: Int, n_instances: int) -> NDArray[np.float64]:
@@ -189,7 +229,7 @@ def sums_by_instance(judged: Judged, instance: Int, n_instances: int) -> NDArray
 
     Returns:
         (n_instances, n_sums) float64: credited confusion counts (36, row by row), net gain by label (6), the
-        oracle's net gain by label (6), log-loss, Brier score.
+        oracle's net gain by label (6), log-loss, Brier score, confidence less rightness by bin of confidence (10).
     """
     sums = np.zeros((n_instances, N_SUMS))
     np.add.at(sums, (instance, judged.label * N_CLASSES + judged.credited), 1.0)
@@ -197,6 +237,8 @@ def sums_by_instance(judged: Judged, instance: Int, n_instances: int) -> NDArray
     np.add.at(sums, (instance, _ORACLE.start + judged.label), judged.oracle_net_gain)
     calibration = np.stack([_log_losses(judged), _briers(judged)], axis=1)
     np.add.at(sums[:, _CALIBRATION], instance, calibration)
+    overconfidence = judged.confidence - judged.is_confidence_right
+    np.add.at(sums, (instance, _OVERCONFIDENCE.start + judged.confidence_bin), overconfidence)
     return sums
 
 
@@ -213,7 +255,9 @@ def scores_from_sums(sums: Float) -> dict[str, NDArray[np.float64]]:
     net, oracle, calibration = sums[:, _NET], sums[:, _ORACLE], sums[:, _CALIBRATION]
     hits, n_labelled, n_predicted = np.einsum("dcc->dc", counts), counts.sum(axis=2), counts.sum(axis=1)
     recall = _divide(hits, n_labelled)
-    mean_calibration = _divide(calibration, n_labelled.sum(axis=1, keepdims=True))
+    n_runs = n_labelled.sum(axis=1, keepdims=True)
+    mean_calibration = _divide(calibration, n_runs)
+    miscalibration = np.abs(sums[:, _OVERCONFIDENCE]).sum(axis=1, keepdims=True)
     result = {
         "value": _divide(net.sum(axis=1), oracle.sum(axis=1)),
         "macro_f1": _mean_of_present(2 * hits / np.maximum(n_labelled + n_predicted, 1), n_labelled),
@@ -221,6 +265,7 @@ def scores_from_sums(sums: Float) -> dict[str, NDArray[np.float64]]:
         "false_alarms_per_100_healthy": 100 * (1 - recall[:, HEALTHY]),
         "log_loss": mean_calibration[:, 0],
         "brier": mean_calibration[:, 1],
+        "expected_calibration_error": _divide(miscalibration, n_runs)[:, 0],
     }
     value, net_gain = _divide(net, oracle), _divide(net, n_labelled)
     for i, d in enumerate(DIAGNOSES):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -344,15 +345,27 @@ def with_engine(recipe_file: RecipeFile, engine: str) -> RecipeFile:
     Raises:
         InputError: there is no such engine, or the line that names it cannot be found.
     """
-    if recipe_file.recipe.engine == engine:
+    return _with(recipe_file, "engine", engine)
+
+
+def with_master_seed(recipe_file: RecipeFile, master_seed: int) -> RecipeFile:
+    """The recipe with another master seed: other problems and networks of the same kinds.
+
+    Raises:
+        InputError: it is no such seed, or the line that names it cannot be found.
+    """
+    return _with(recipe_file, "master_seed", master_seed)
+
+
+def _with(recipe_file: RecipeFile, key: str, value: str | int) -> RecipeFile:
+    """The recipe with another value of a key that stands on a line of its own, outside all tables."""
+    if getattr(recipe_file.recipe, key) == value:
         return recipe_file
-    line, key = f'engine = "{engine}"', r"^[ \t]*[\"']?engine[\"']?[ \t]*=.*$"
-    text, n_lines = re.subn(key, lambda _: line, recipe_file.text, count=1, flags=re.MULTILINE)
+    line, pattern = f"{key} = {json.dumps(value)}", rf"^[ \t]*[\"']?{key}[\"']?[ \t]*=.*$"
+    text, n_lines = re.subn(pattern, lambda _: line, recipe_file.text, count=1, flags=re.MULTILINE)
     changed = parse_recipe(text if n_lines else f"{line}\n{text}", where=recipe_file.recipe.name, trust=True)
-    if changed.recipe != recipe_file.recipe.model_copy(update={"engine": engine}):
-        raise InputError(
-            f"The line that names the engine was not found in {recipe_file.recipe.name}; change it by hand."
-        )
+    if changed.recipe != recipe_file.recipe.model_copy(update={key: value}):
+        raise InputError(f"The line that names `{key}` was not found in {recipe_file.recipe.name}; change it by hand.")
     return changed
 
 

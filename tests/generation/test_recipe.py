@@ -30,6 +30,7 @@ from curvebench.generation.recipe import (
     recipe_json_schema,
     shipped_recipes,
     with_engine,
+    with_master_seed,
 )
 from curvebench.spec import DIAGNOSES, LABELS, InputError, ModuleNetwork, Network, Optimizer, UsageError
 
@@ -443,6 +444,16 @@ def test_mutations_give_a_recipe_or_one_error(data, n):
 def test_mutated_text_gives_a_recipe_or_one_error(position, length, text):
     with contextlib.suppress(InputError):
         parse_recipe(QUICK[:position] + text + QUICK[position + length :])
+
+
+def test_another_master_seed_is_written_into_the_text_or_refused():
+    quick = load_recipe("quick")
+    changed = with_master_seed(quick, 8)
+    assert changed.recipe == quick.recipe.model_copy(update={"master_seed": 8})
+    assert changed.text == quick.text.replace(f"master_seed = {quick.recipe.master_seed}", "master_seed = 8")
+    assert with_master_seed(quick, quick.recipe.master_seed) is quick
+    with pytest.raises(InputError, match="master_seed"):
+        with_master_seed(quick, -1)
 
 
 def test_another_engine_is_written_into_the_text_or_refused():

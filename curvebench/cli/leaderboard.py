@@ -1,0 +1,219 @@
+"""Commands about stored results: making, checking and repeating them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from curvebench.cli.app import DataFile, Json, Quiet, app, look_here
+from curvebench.console import Column, output_to_stderr, progress_bar, say, show_json, show_table
+from curvebench.evaluation.stored_results import RESULTS
+from curvebench.spec import CheckFailed, UsageError
+
+T = TypeVar("T")
+
+leaderboard = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(leaderboard, name="leaderboard", help="Make, check and repeat stored results.")
+
+Results = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of results.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=4096, help="Processes. Default: all cores.", show_default=False)
+]
+
+
+@leaderboard.command()
+def run(
+    file: DataFile,
+    diagnoser: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--diagnoser",
+            "-d",
+            metavar="NAME",
+            help="Name, or package.module:attribute; may be repeated.",
+            show_default="all that are installed",
+        ),
+    ] = None,
+    results: Results = RESULTS,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Make results anew that differ from what would be made now.")
+    ] = False,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Evaluate diagnosers on every view of both test splits, and store what came of it.
+
+    A result that is there already, of the same content by the same diagnoser, is not made again; one that differs is
+    never replaced unless --replace says so. After an interruption the same command goes on where it stopped.
+
+    Exit code 1 if a diagnoser failed on the whole curves of a split.
+
+    Example: [bold]curvebench leaderboard run core.h5[/bold]
+    """
+    from curvebench.diagnosers import DIAGNOSERS
+    from curvebench.evaluation.reporting import makeable, name_data_set
+    from curvebench.evaluation.stored_results import evaluate_and_store, load_once, load_report, pending, result_path
+
+    names = list(dict.fromkeys(diagnoser or DIAGNOSERS))
+    if any(":" in name for name in names):
+        look_here()
+    data_set = name_data_set(load_once(file))
+    with output_to_stderr():
+        if not diagnoser:
+            names, obstacles = makeable(names)
+            for obstacle in obstacles:
+                say(f"note: {obstacle}")
+        missing = pending(data_set, names, results, may_replace=replace)
+    _work("evaluating", partial(evaluate_and_store, file, results), missing, workers, quiet=quiet)
+    rows, failed = [], []
+    for name in names:
+        path = result_path(results, data_set, name)
+        report = load_report(path)
+        whole = [report.evaluation(split) for split in report.rows]
+        failed += [f"{name} on {e.split}: {e.status}: {e.message.rstrip('.')}" for e in whole if e.scores is None]
+        values = {e.split: None if e.scores is None else e.scores["value"] for e in whole}
+        rows.append({"diagnoser": name, "file": str(path), "was_made": name in missing, "value": values})
+    if as_json:
+        show_json(rows)
+    else:
+        _show_made(rows)
+    if failed:
+        raise CheckFailed("; ".join(failed))
+
+
+def _show_made(rows: Sequence[dict[str, object]]) -> None:
+    def value(row: dict[str, object], split: str) -> str:
+        values = row["value"]
+        found = values.get(split) if isinstance(values, dict) else None
+        return "" if found is None else f"{found:z.2f}"
+
+    show_table(
+        [
+            Column("diagnoser"),
+            Column("value on test", is_number=True),
+            Column("on test_ood", is_number=True),
+            Column("result"),
+        ],
+        [
+            [
+                str(row["diagnoser"]),
+                value(row, "test"),
+                value(row, "test_ood"),
+                "made" if row["was_made"] else "was there",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _work(what: str, work: Callable[[T], Path], items: Sequence[T], workers: int | None, *, quiet: bool) -> None:
+    """Work on all items, each in one process, and say how far it is."""
+    from curvebench.generation.backends import available_cores, run_local
+
+    done: list[Path] = []
+    with progress_bar(what, quiet=quiet) as report, output_to_stderr():  # what diagnosers print is no data
+
+        def on_done(item: T, path: Path) -> None:
+            done.append(path)
+            if report:
+                report(len(done), len(items))
+
+        if report:
+            report(0, max(1, len(items)))
+        run_local(work, items, available_cores() if workers is None else workers, on_done)
+
+
+@leaderboard.command()
+def verify(
+    results: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Folder of results.")] = RESULTS,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Data set, to compute every number again.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check stored results: form, hashes, that nothing is missing; with the data set also every number.
+
+    Exit code 1 if a result is refused; the reason is stated.
+
+    Example: [bold]curvebench leaderboard verify --data core.h5[/bold]
+    """
+    from curvebench.evaluation.stored_results import load_once
+    from curvebench.evaluation.verification import verify_results
+
+    verdicts = list(verify_results(results, None if data is None else load_once(data)))
+    if as_json:
+        show_json([{"file": str(v.path), "verified": not v.fault, "message": v.fault} for v in verdicts])
+    else:
+        show_table([Column("result"), Column("verdict")], [[str(v.path), v.fault or "in order"] for v in verdicts])
+    if refused := sum(bool(v.fault) for v in verdicts):
+        raise CheckFailed(f"{refused} of {len(verdicts)} results are refused")
+
+
+@leaderboard.command()
+def rerun(
+    file: DataFile,
+    seed: Annotated[int, typer.Option(min=0, help="Master seed of the new data set.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the new data set is kept; one that is there is used.",
+            show_default="beside FILE, with the seed in its name",
+        ),
+    ] = None,
+    results: Results = RESULTS,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also where a result was repeated with another seed.")
+    ] = False,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Generate a data set again with another master seed, and evaluate the stored diagnosers on it.
+
+    What comes of it is stored beside each result: a board whose ranks change with the seed ranks nothing.
+
+    Example: [bold]curvebench leaderboard rerun core.h5 --seed 8[/bold]
+    """
+    from curvebench.evaluation.reporting import name_data_set
+    from curvebench.evaluation.stored_results import awaiting_rerun, load_once, load_report, rerun_and_store
+    from curvebench.generation.generate import generate
+    from curvebench.generation.recipe import parse_recipe, with_master_seed
+
+    dataset = load_once(file)
+    recipe_file = parse_recipe(dataset.meta.recipe_text, where=str(file))
+    if recipe_file.recipe.master_seed == seed:
+        raise UsageError(f"{seed} is the master seed of {file} itself; give another.")
+    other = with_master_seed(recipe_file, seed)
+    with output_to_stderr():
+        paths, obstacles = awaiting_rerun(name_data_set(dataset), results, seed, may_replace=replace)
+    for obstacle in obstacles:
+        say(f"note: {obstacle}")
+    target = output or file.with_name(f"{file.stem}-seed-{seed}{file.suffix}")
+    if paths and not target.exists():
+        with progress_bar("training", quiet=quiet) as report:
+            generate(
+                other,
+                target,
+                workers=workers,
+                progress=None if report is None else lambda done, total, _: report(done, total),
+                say=(lambda sentence: None) if quiet else say,
+            )
+    if paths and load_once(target).meta.recipe_text != other.text:
+        raise UsageError(
+            f"{target} was not made by the recipe of {file} with the master seed {seed}; name another file."
+        )
+    _work("evaluating again", partial(rerun_and_store, target, seed), paths, workers, quiet=quiet)
+    found = [{"file": str(path), "rerun": load_report(path).to_json(b"")["rerun"]} for path in paths]
+    if as_json:
+        show_json(found)
+    else:
+        show_table([Column("repeated")], [[str(path)] for path in paths])

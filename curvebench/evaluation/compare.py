@@ -1,0 +1,189 @@
+"""Who is better, by how much, and how sure: differences in pairs, from the same draws for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from curvebench.data.dataset import Dataset
+from curvebench.evaluation.bootstrap import CONFIDENCE_LEVEL, draw_weights, strata
+from curvebench.evaluation.evaluate import N_BOOTSTRAP, Examination, Judgement, examine, mark
+from curvebench.evaluation.report import finite_or_none
+from curvebench.evaluation.reporting import choose_runs, is_slow, name_data_set
+from curvebench.evaluation.scores import scores, scores_from_sums, sums_by_instance
+from curvebench.evaluation.stored_results import load_report
+from curvebench.spec import CheckFailed, Int, UsageError
+
+COMPARED: Mapping[str, str] = {"value": "value", "macro_f1": "macro F1"}
+"""Score -> what it is called in a sentence. Of both, more is better."""
+
+SURE, LIKELY = 1 - (1 - CONFIDENCE_LEVEL) / 2, 0.8
+"""Shares of the draws in which one is ahead, from which on it is said to be better, and to be probably better."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One score of two diagnosers on the same runs.
+
+    Attributes:
+        score: its name.
+        first: of the first diagnoser; NaN where it is not defined.
+        second: of the second.
+        interval: 95 % interval of first less second.
+        share_ahead: share of the draws in which the first is ahead; where they are equal, each is half ahead.
+    """
+
+    score: str
+    first: float
+    second: float
+    interval: tuple[float, float]
+    share_ahead: float
+
+    def in_words(self, first: str, second: str) -> str:
+        """Who is better, by how much, how sure."""
+        name, difference = COMPARED[self.score], self.first - self.second
+        if np.isnan(difference) or np.isnan(self.share_ahead):
+            return f"{name}: not defined for both."
+        if self.interval == (0.0, 0.0) and difference == 0:
+            return f"{name}: {first} and {second} are equal in every draw."
+        share, winner, loser, sign = self.share_ahead, first, second, 1
+        if share < 0.5:
+            share, winner, loser, sign = 1 - share, second, first, -1
+        low, high = sorted(sign * bound for bound in self.interval)
+        by = (
+            f"by {sign * difference:z.3f}, 95 % interval {low:z.3f} to {high:z.3f}; "
+            f"ahead in {100 * share:.1f} % of the draws"
+        )
+        if share >= SURE:
+            return f"{name}: {winner} is better than {loser} ({by})."
+        if share >= LIKELY:
+            return f"{name}: {winner} is probably better than {loser}, but not surely ({by})."
+        return f"{name}: {first} and {second} cannot be told apart ({winner} is better {by})."
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two diagnosers on the same runs of a split.
+
+    Attributes:
+        split: which.
+        first: name.
+        second: name.
+        n_runs: runs that both were asked about.
+        n_problem_instances: problem instances of these, which are drawn again.
+        differences: one for each of `COMPARED`.
+    """
+
+    split: str
+    first: str
+    second: str
+    n_runs: int
+    n_problem_instances: int
+    differences: tuple[Difference, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as plain lists, dicts, text and numbers; None in place of NaN."""
+        return {
+            "split": self.split,
+            "first": self.first,
+            "second": self.second,
+            "n_runs": self.n_runs,
+            "n_problem_instances": self.n_problem_instances,
+            "scores": {
+                d.score: {
+                    "first": finite_or_none(d.first),
+                    "second": finite_or_none(d.second),
+                    "difference": finite_or_none(d.first - d.second),
+                    "interval": [finite_or_none(bound) for bound in d.interval],
+                    "share_ahead": finite_or_none(d.share_ahead),
+                    "words": d.in_words(self.first, self.second),
+                }
+                for d in self.differences
+            },
+        }
+
+
+def compare(dataset: Dataset, first: str, second: str, split: str, *, n_bootstrap: int = N_BOOTSTRAP) -> Comparison:
+    """Compare two diagnosers on the runs of a split that both were asked about.
+
+    Args:
+        dataset: the labelled runs.
+        first: name of a diagnoser, or path of the JSON of a stored result (ends in .json).
+        second: likewise.
+        split: one of `SPLITS`.
+        n_bootstrap: draws of problem instances, family by family, the same for both.
+
+    Raises:
+        UsageError: there is no such diagnoser or split, or a stored result is about another data set.
+        InputError: a result cannot be read, or the split has no scored runs.
+        CheckFailed: one of them failed, so that there is nothing to compare.
+    """
+    (name, a), (other_name, b) = _judged(dataset, first, split), _judged(dataset, second, split)
+    differences, n_runs, n_instances = compare_judgements(a, b, n_bootstrap)
+    return Comparison(split, name, other_name, n_runs, n_instances, differences)
+
+
+def compare_judgements(
+    first: Judgement, second: Judgement, n_bootstrap: int = N_BOOTSTRAP
+) -> tuple[tuple[Difference, ...], int, int]:
+    """Differences on the runs that two judgements of a split share, the number of these, and of their instances.
+
+    Raises:
+        UsageError: they share none.
+    """
+    rows = np.intersect1d(first.rows, second.rows, assume_unique=True)
+    if not len(rows):
+        raise UsageError("The two were asked about different runs; there is nothing to compare.")
+    found, drawn = [], []
+    for judgement in (first, second):
+        judged = judgement.judged.take(np.isin(judgement.rows, rows))
+        instance, family = _instances(judgement, rows)
+        sums = sums_by_instance(judged, instance, len(family))
+        weights = draw_weights(strata(family), n_bootstrap)
+        # one product per column, so that equal columns give equal sums to the bit
+        columns = [weights.astype(np.float64) @ column for column in np.ascontiguousarray(sums.T)]
+        found.append(scores(judged))
+        drawn.append(scores_from_sums(np.stack(columns, axis=1)))
+    tail = (1 - CONFIDENCE_LEVEL) / 2
+    differences = []
+    for score in COMPARED:
+        difference = drawn[0][score] - drawn[1][score]
+        defined = difference[~np.isnan(difference)]
+        low, high, share = np.nan, np.nan, np.nan
+        if len(defined):
+            low, high = np.quantile(defined, [tail, 1 - tail])
+            share = float(np.mean(np.where(defined == 0, 0.5, defined > 0)))
+        differences.append(Difference(score, found[0][score], found[1][score], (float(low), float(high)), share))
+    return tuple(differences), len(rows), len(family)
+
+
+def _instances(judgement: Judgement, rows: Int) -> tuple[Int, Any]:
+    """Problem instance of each of some rows, numbered from 0, and their families."""
+    present, instance = np.unique(judgement.instance[np.isin(judgement.rows, rows)], return_inverse=True)
+    return instance, judgement.family[present]
+
+
+def _judged(dataset: Dataset, asked: str, split: str) -> tuple[str, Judgement]:
+    """A diagnoser's name and judgement on a split: made now, or from its stored answers."""
+    if asked.endswith(".json"):
+        report = load_report(Path(asked))
+        name = report.diagnoser.name
+        if report.data_set != name_data_set(dataset):
+            raise UsageError(f"{asked} is a result about another data set than the one that was given.")
+        i = report.index(split)
+        stored = report.evaluations[i]
+        marked = mark(dataset, split, report.answers[i], rows=report.rows[split], track=stored.track, n_bootstrap=1)
+        return name, _present(name, marked, stored.message)
+    rows = choose_runs(dataset, is_slow=is_slow(asked))[1].get(split)
+    (examination,) = examine(dataset, asked, {split: rows}, n_bootstrap=1)
+    return asked, _present(asked, examination, examination.result.message)
+
+
+def _present(name: str, examination: Examination, message: str) -> Judgement:
+    if examination.judgement is None:
+        raise CheckFailed(f"{name} has no scores to compare: {message.rstrip('.')}")
+    return examination.judgement

@@ -1,0 +1,218 @@
+"""Results in a folder.
+
+A result is made once and then stays as it is. Where one lies already that was made of the same content by the same
+diagnoser (equal hashes), nothing is done. Where another lies under the same name, from other content or by another
+diagnoser or unreadable, it is refused, unless the caller says that it is to be replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from curvebench.data.dataset import Dataset
+from curvebench.data.store import load, publish
+from curvebench.diagnosers.identity import Identity
+from curvebench.evaluation.predictions import MAX_BYTES
+from curvebench.evaluation.report import MAX_JSON_BYTES, DataSetName, Report, json_bytes, read_report, slug
+from curvebench.evaluation.reporting import checked_identity, make_report, make_rerun
+from curvebench.spec import InputError, UsageError
+
+RESULTS = Path("leaderboard/results")
+"""Where results lie unless another folder is named."""
+
+
+def evaluate_and_store(file: Path, folder: Path, name: str) -> Path:
+    """Make the report of one diagnoser and write it, over an old one if there is one; what a process works on.
+
+    Args:
+        file: of the data set.
+        folder: of results.
+        name: of the diagnoser, as `pending` returns it.
+
+    Returns:
+        Path of the JSON.
+    """
+    return store_report(make_report(load_once(file), name), folder, overwrite=True)
+
+
+def rerun_and_store(file: Path, master_seed: int, path: Path) -> Path:
+    """Evaluate the diagnoser of a stored result on another data set of its recipe, and store what came of it beside.
+
+    Args:
+        file: of that data set.
+        master_seed: of its recipe.
+        path: of the result's JSON.
+
+    Returns:
+        That path.
+    """
+    report = load_report(path)
+    rerun = make_rerun(load_once(file), report.diagnoser.name, master_seed)
+    folder = path.resolve().parent.parent
+    return store_report(replace(report, rerun=rerun), folder, overwrite=True)
+
+
+def load_once(file: Path) -> Dataset:
+    """A data set, read from its file once in each process."""
+    return _load(file.resolve(), file.stat().st_mtime_ns if file.exists() else 0)
+
+
+@lru_cache(maxsize=2)
+def _load(file: Path, modified: int) -> Dataset:
+    return load(file)
+
+
+def awaiting_rerun(
+    data_set: DataSetName, folder: Path, master_seed: int, *, may_replace: bool = False
+) -> tuple[list[Path], list[str]]:
+    """Which stored results have not been repeated with a master seed.
+
+    Args:
+        data_set: that the results are about.
+        folder: of results.
+        master_seed: of the data set that they are to be repeated on.
+        may_replace: whether one that was repeated with another seed is to be repeated with this one.
+
+    Returns:
+        Paths of their JSON; and for those that cannot be repeated a sentence with the reason.
+
+    Raises:
+        InputError: there are no results about the data set.
+        UsageError: some were repeated with another seed, and are not to be replaced.
+    """
+    paths, obstacles, conflicts = [], [], []
+    for path in results_in(folder / data_set.folder):
+        report = load_report(path)
+        name, rerun = report.diagnoser.name, report.rerun
+        try:
+            obstacle = _conflict(path, data_set, checked_identity(name))
+        except UsageError as error:
+            obstacle = str(error).rstrip(".")
+        if obstacle:
+            obstacles.append(f"{name} is not repeated: {obstacle}.")
+        elif rerun is None or rerun.master_seed != master_seed:
+            if rerun is not None and not may_replace:
+                conflicts.append(f"{name} (seed {rerun.master_seed})")
+            paths.append(path)
+    if conflicts:
+        raise UsageError(f"These were repeated with another seed: {', '.join(conflicts)}; --replace does it anew.")
+    return paths, obstacles
+
+
+def result_path(folder: Path, data_set: DataSetName, name: str) -> Path:
+    """Where the JSON of a result lies."""
+    return folder / data_set.folder / f"{slug(name)}.json"
+
+
+def store_report(report: Report, folder: Path, *, overwrite: bool = False) -> Path:
+    """Write the two files of a report.
+
+    Returns:
+        Path of the JSON.
+
+    Raises:
+        UsageError: they cannot be written, or exist and are not to be replaced.
+    """
+    path = result_path(folder, report.data_set, report.diagnoser.name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"The folder {path.parent} cannot be made: {error.strerror}.") from None
+    predictions = report.predictions()
+    publish(predictions, _predictions_path(path), overwrite=overwrite)
+    publish(json_bytes(report.to_json(predictions)), path, overwrite=overwrite)
+    return path
+
+
+def load_report(path: Path) -> Report:
+    """Read the two files of a report, for which nobody vouches.
+
+    Raises:
+        InputError: they are not what the format asks for, or lie where others belong.
+    """
+    predictions = _predictions_path(path)
+    report = read_report(
+        _bytes_of(path, MAX_JSON_BYTES), _bytes_of(predictions, MAX_BYTES) if predictions.exists() else None, str(path)
+    )
+    if path.name != f"{slug(report.diagnoser.name)}.json":
+        raise InputError(f"{path} is the result of {report.diagnoser.name!r}, whose file has another name.")
+    return report
+
+
+def _predictions_path(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.predictions.npz")
+
+
+def _bytes_of(path: Path, at_most: int) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            content = file.read(at_most + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    if len(content) > at_most:
+        raise InputError(f"{path} has more than {at_most} bytes; no result is as large.")
+    return content
+
+
+def results_in(folder: Path) -> list[Path]:
+    """The JSON files of all results in a folder, or in the folders of data sets in it.
+
+    Raises:
+        InputError: there are none.
+    """
+    found = sorted([*folder.glob("*.json"), *folder.glob("*/*.json")])
+    if not found:
+        raise InputError(f"There are no results in {folder}; `curvebench leaderboard run FILE` makes them.")
+    return found
+
+
+def pending(data_set: DataSetName, names: Sequence[str], folder: Path, *, may_replace: bool = False) -> list[str]:
+    """Which diagnosers have no result yet.
+
+    Args:
+        data_set: that they are to be evaluated on.
+        names: of diagnosers.
+        folder: of results.
+        may_replace: whether a result that was made of other content or by another diagnoser is to be made anew.
+
+    Raises:
+        UsageError: there is no such diagnoser, two have the same file name, or a result lies there that is not to be
+            replaced; all of these are named.
+    """
+    files: dict[str, str] = {}
+    missing, conflicts = [], []
+    for name in names:
+        other = files.setdefault(slug(name), name)
+        if other != name:
+            raise UsageError(f"The results of {other!r} and {name!r} would have the same file name; rename one.")
+        path = result_path(folder, data_set, name)
+        reason = _conflict(path, data_set, checked_identity(name)) if path.exists() else None
+        if reason == "":
+            continue
+        if reason is not None and not may_replace:
+            conflicts.append(reason)
+        missing.append(name)
+    if conflicts:
+        raise UsageError(
+            "Old results are not edited, and these differ from what would be made now: "
+            f"{'; '.join(conflicts)}. Write to another folder, or use --replace to make these anew."
+        )
+    return missing
+
+
+def _conflict(path: Path, data_set: DataSetName, who: Identity) -> str:
+    """Why a stored result is not the one that would be made now; empty where it is."""
+    try:
+        report = load_report(path)
+    except InputError as error:
+        return str(error).rstrip(".")
+    if report.diagnoser.name != who.name:
+        return f"{path} is of another diagnoser, {report.diagnoser.name!r}"
+    if report.data_set.content_sha256 != data_set.content_sha256:
+        return f"{path} is about other content of {data_set.name} version {data_set.version}"
+    if report.diagnoser.sha256 != who.sha256:
+        return f"{path} was made by another version of {who.name}"
+    return ""
