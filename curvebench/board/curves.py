@@ -1,4 +1,4 @@
-"""The curves of the explorer: a stratified sample of test runs, small enough to lie in the page, and all verdicts on it.
+"""The curves of the explorer: a stratified sample of test runs, small enough to lie in a page, and all verdicts on it.
 
 Numbers are packed into two characters of 6 bits each, see `pack`; the page unpacks them.
 """
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from curvebench.board.stored import WHOLE, AnswerFile, Submission, read_answers
+from curvebench.board.stored import WHOLE, AnswerFile, Answers, Submission, read_answers
 from curvebench.board.texts import clean
 from curvebench.data.counterfactuals import curve_after
 from curvebench.data.dataset import Dataset
 from curvebench.data.phenomena import PHENOMENA
 from curvebench.remedies import direction
-from curvebench.spec import DIAGNOSES, Action, Bool, Float, Int
+from curvebench.spec import DIAGNOSES, LABELS, Action, Bool, Float, Int
 
 N_CURVES = 300
 """Runs in the page; more would make it slow to load from a phone."""
@@ -89,15 +89,17 @@ def choose_rows(
         n_wanted: how many at most.
 
     Returns:
-        Indices of the candidates, ascending.
+        Indices of the candidates, in this order.
     """
     order = sorted(range(len(names)), key=lambda i: (not is_preferred[i], hashlib.sha256(names[i].encode()).digest()))
     of_label: dict[str, dict[str, list[int]]] = {}
     for i in order:
         label, phenomenon = stratum[i]
         of_label.setdefault(label, {}).setdefault(phenomenon, []).append(i)
-    in_turn = [list(_in_turn([cells[p] for p in sorted(cells)])) for _, cells in sorted(of_label.items())]
-    return sorted(list(_in_turn(in_turn))[:n_wanted])
+    labels = sorted(of_label, key=LABELS.index)
+    return list(
+        _in_turn([list(_in_turn([cells[p] for p in sorted(cells)])) for cells in (of_label[label] for label in labels)])
+    )[:n_wanted]
 
 
 def _in_turn(lists: Sequence[Sequence[int]]) -> Iterable[int]:
@@ -135,12 +137,12 @@ def explorer_data(dataset: Dataset, submissions: Sequence[Submission], n_wanted:
     """
     files = {s.slug: read_answers(s.answers_path, len(dataset)) for s in submissions if s.answers_path.exists()}
     candidates = np.flatnonzero(dataset.is_scored & np.isin(dataset["split"], EXPLORED_SPLITS))
-    n_asked = np.sum([np.isin(candidates, file.runs) for file in files.values()] or [np.zeros(len(candidates))], axis=0)
+    n_asked = np.zeros(len(candidates), dtype=int)
+    for file in files.values():
+        n_asked += np.isin(candidates, file.runs)
     shown = _shown_phenomena(dataset, candidates)
     stratum = list(zip(dataset["diagnosis"][candidates].tolist(), _rarest(shown, len(candidates)), strict=True))
-    chosen = choose_rows(
-        stratum, n_asked == n_asked.max(initial=0), dataset["run"][candidates].tolist(), n_wanted
-    )
+    chosen = choose_rows(stratum, n_asked == n_asked.max(initial=0), dataset["run"][candidates].tolist(), n_wanted)
     rows = candidates[chosen]
     names = [name for name in PHENOMENA if shown[name][chosen].any()]
     return {
@@ -163,16 +165,25 @@ def _run_data(dataset: Dataset, row: int, phenomena: list[int]) -> Json:
     tried = np.flatnonzero(~np.isnan(gains))
     text = {
         name: clean(str(dataset[name][row]), 64)
-        for name in ("problem_family", "architecture", "activation", "output_activation", "loss", "optimizer", "schedule")
+        for name in (
+            "problem_family",
+            "architecture",
+            "activation",
+            "output_activation",
+            "loss",
+            "optimizer",
+            "schedule",
+        )
     }
     number = {
-        name: float(f"{float(dataset[name][row]):.4g}") for name in ("depth", "width", "batch_size", "epochs", "base_lr")
+        name: float(f"{float(dataset[name][row]):.4g}")
+        for name in ("depth", "width", "batch_size", "epochs", "base_lr")
     }
     return {
         "run": clean(str(dataset["run"][row]), 64),
         "split": str(dataset["split"][row]),
         "label": DIAGNOSES.index(str(dataset["diagnosis"][row])),
-        "accepted": sum(1 << i for i in np.flatnonzero(dataset["accepted"][row])),
+        "accepted": sum(1 << i for i in np.flatnonzero(dataset["accepted"][row]).tolist()),
         "injected": str(dataset["injected"][row]),
         "difficulty": str(dataset["difficulty"][row]),
         "phenomena": phenomena,
@@ -191,14 +202,12 @@ def _run_data(dataset: Dataset, row: int, phenomena: list[int]) -> Json:
 
 def _drawn_remedies(dataset: Dataset, gains: Float) -> list[int]:
     """Remedies whose curves are shown: all resumptions, the best restart down and up, the change of output."""
-    remedies = dataset.meta.remedies
-    drawn = [i for i in dataset.meta.resumes if not np.isnan(gains[i])]
+    tried = [(i, r) for i, r in enumerate(dataset.meta.remedies) if not np.isnan(gains[i])]
+    drawn = [i for i, remedy in tried if remedy.action in (Action.RESUME, Action.CHANGE_OUTPUT)]
     for sign in (-1, 1):
-        restarts = [
-            i for i, r in enumerate(remedies) if r.action is Action.RESTART and direction(r) == sign and gains[i] > -2
-        ]
+        restarts = [i for i, remedy in tried if remedy.action is Action.RESTART and direction(remedy) == sign]
         drawn += sorted(restarts, key=lambda i: (-gains[i], i))[:1]
-    return drawn + [i for i, r in enumerate(remedies) if r.action is Action.CHANGE_OUTPUT and gains[i] > -2]
+    return drawn
 
 
 def _tail(curve: Float, cap: float) -> tuple[int, str]:
@@ -241,7 +250,7 @@ class _Said:
         self.confidence = np.full(n_runs, np.nan)
         self.remedy: NDArray[np.int64] = np.full(n_runs, -1, dtype=np.int64)
 
-    def note(self, place: int, answers: Any, i: int) -> None:
+    def note(self, place: int, answers: Answers, i: int) -> None:
         prediction = str(int(answers.prediction[i]))
         self.prediction[place] = "x" if answers.crashed[i] else "a" if answers.abstained[i] else prediction
         self.confidence[place] = answers.probabilities[i, answers.prediction[i]]

@@ -113,18 +113,14 @@ def _shares(evaluation: Evaluation, covers: Iterable[str]) -> Shares | None:
     if not total:
         return None
     covered = set(covers)
-    missing = sum(
-        n - right for d, n, right in zip(DIAGNOSES, n_labelled, n_right, strict=True) if d not in covered
-    )
+    missing = sum(n - right for d, n, right in zip(DIAGNOSES, n_labelled, n_right, strict=True) if d not in covered)
     right, not_covered = 100 * sum(n_right) / total, 100 * missing / total
     return Shares(right, not_covered, max(0.0, 100 - right - not_covered))
 
 
 def _of(result: StoredResult, track: str, split: str) -> dict[str, Evaluation]:
     """View -> evaluation on a track and split that ended well."""
-    return {
-        e.view: e for e in result.evaluations if (e.track, e.split) == (track, split) and e.scores is not None
-    }
+    return {e.view: e for e in result.evaluations if (e.track, e.split) == (track, split) and e.scores is not None}
 
 
 def _value(evaluation: Evaluation | None) -> float | None:
@@ -219,7 +215,12 @@ def _part(result: StoredResult, track: str, split: str) -> Json:
         if whole.reliability is None
         else {name: [rounded(v) for v in values] for name, values in whole.reliability.model_dump().items()},
         "by_severity": [
-            {"severity": [rounded(b) for b in s.severity], "n": s.n, "accuracy": rounded(s.accuracy), "value": rounded(s.value)}
+            {
+                "severity": [rounded(b) for b in s.severity],
+                "n": s.n,
+                "accuracy": rounded(s.accuracy),
+                "value": rounded(s.value),
+            }
             for s in whole.by_severity or []
         ],
         "by_base_rate": [
@@ -248,7 +249,8 @@ def _early(result: StoredResult, track: str, split: str) -> list[Json]:
     """Value and false alarms by the share of the curve that was seen; what was gained by then where it is stored."""
     views = _of(result, track, split)
     has_one_track = len({e.track for e in result.evaluations}) == 1
-    stored = {round(p.fraction, 3): p for p in result.early.get(split, [])} if has_one_track else {}
+    of_split = [points for name, points in result.early.items() if name == split and has_one_track]
+    stored = {round(point.fraction, 3): point for points in of_split for point in points}
     points = []
     for view, fraction in FRACTIONS.items():
         evaluation, point = views.get(view), stored.get(fraction)

@@ -23,7 +23,9 @@ Split = Literal["train", "test", "test_ood"]
 View = Literal["whole", "first-25", "first-50", "first-75", "smoothed", "every-4th", "scaled", "noised"]
 Status = Literal["ok", "failed", "invalid_output", "timed_out", "out_of_memory"]
 Kind = Literal["reference", "one-liner", "rules", "published", "learned", "tool", "external", "own"]
-DiagnosisName = Literal["lr_too_high", "late_lr_too_high", "lr_too_low", "late_lr_too_low", "output_mismatch", "healthy"]
+DiagnosisName = Literal[
+    "lr_too_high", "late_lr_too_high", "lr_too_low", "late_lr_too_low", "output_mismatch", "healthy"
+]
 
 WHOLE = "whole"
 """The view that shows all of a curve as it was logged; the table is about it."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 """Unicode categories of characters that are not seen but change how others are."""
 
 _MARKS_IN_A_ROW = 3
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_SIGNS = set(string.punctuation) - set("/-,")
+"""Signs that Markdown lets a backslash stand before; the three left out mean nothing inside a line."""
 
 
 def clean(text: str, limit: int) -> str:
@@ -40,10 +45,7 @@ def to_markdown(text: str) -> str:
     >>> to_markdown("zoo/late-slope"), to_markdown("[a](b) <i>|")
     ('zoo/late-slope', '\\[a\\]\\(b\\) &lt;i&gt;\\|')
     """
-    entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-    return "".join(entities.get(c) or (f"\\{c}" if re.fullmatch(r"[!-/:-@\[-`{-~]", c) else c) for c in text).replace(
-        "\\/", "/"
-    ).replace("\\-", "-").replace("\\,", ",")
+    return "".join(_ENTITIES.get(c) or (f"\\{c}" if c in _SIGNS else c) for c in text)
 
 
 def link_target(text: str) -> str | None:

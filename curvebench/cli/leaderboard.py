@@ -17,9 +17,9 @@ app.add_typer(leaderboard)
 @leaderboard.command()
 def build(
     results: Annotated[Path, typer.Option(metavar="FOLDER", help="Stored results.")] = Path("leaderboard/results"),
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Existing folder to write to.")] = Path(
-        "leaderboard"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Existing folder to write to.")
+    ] = Path("leaderboard"),
     data: Annotated[
         Path | None,
         typer.Option(

@@ -42,7 +42,7 @@ function aboutDiagnoser(who) {
     ["With", who.versions || "–"],
     ["Hash", make("code", {}, who.sha256)],
   ];
-  return make("dl", { class: "facts" }, facts.filter(Boolean).map(([name, fact]) => [make("dt", {}, name), make("dd", {}, fact)]));
+  return factList(facts.filter(Boolean));
 }
 
 function partSections(who, part) {
@@ -73,14 +73,14 @@ function confusionSection(who, part) {
     return make("tr", { class: covers[label] ? null : "uncovered" },
       make("th", { scope: "row" }, diagnosisMark(label), covers[label] ? null : make("small", { class: "mark" }, "not covered")),
       row.map((n, said) => make("td", {
-        class: `number heat${total ? Math.round(9 * n / total) : 0}${said === label ? " diagonal" : ""}${covers[said] ? "" : " unsaid"}`,
+        class: `number heat${total ? Math.round(9 * n / total) : 0}${said === label && covers[label] ? " diagonal" : ""}${covers[said] ? "" : " unsaid"}`,
       }, covers[said] || n ? [percent(total ? n / total : null), make("small", {}, n.toLocaleString("en"))] : make("small", {}, "no word"))));
   });
   const shares = part.shares;
   return make("section", { class: "panel", "aria-labelledby": "confusion-title" }, make("h2", { id: "confusion-title" }, "What it said"),
     shares && make("p", {}, `Of all runs ${number(shares[0], 0)} % right (an accepted diagnosis), ${number(shares[1], 0)} % not covered (it has no word for the label), ${number(shares[2], 0)} % wrong.`),
     wide("Confusion matrix", make("table", { class: "confusion" },
-      make("caption", {}, "Label in the rows, what was said in the columns: share of the row, and number of runs"),
+      make("caption", {}, "Label in the rows, what was said in the columns, as it was said: share of the row, and number of runs"),
       make("thead", {}, make("tr", {}, make("td", {}), BOARD.diagnoses.map((name) => make("th", { scope: "col" }, name.replaceAll("_", "_\u200b"))))),
       make("tbody", {}, rows))));
 }
@@ -115,7 +115,7 @@ function earlySection(points) {
     figure(says, plot({
       title: "Value against the fraction of the curve that was seen", says,
       x: { low: 0.2, high: 1, label: "fraction of the curve seen", ticks: [0.25, 0.5, 0.75, 1], format: percent },
-      y: { low, high, ticks: ticksBetween(low, high), format: (v) => number(v, 1) },
+      y: { low, high, ticks: ticksBetween(low, high), format: (v) => number(v, 2) },
       marks: (toX, toY) => [
         draw("line", { class: "zero", x1: toX(0.2), x2: toX(1), y1: toY(0), y2: toY(0) }),
         points.filter((p) => p.value[1] !== null).map((p) => draw("line", { class: "interval", x1: toX(p.fraction), x2: toX(p.fraction), y1: toY(p.value[1]), y2: toY(p.value[2]) })),
@@ -161,7 +161,8 @@ const baseRateSection = (rates) => make("section", { class: "panel", "aria-label
   wide("Base rates", makeTable("False alarms by base rate", ["faulty runs", "false of 100 alarms"], rates.map(([share, alarms]) => [`${number(100 * share, share < 0.01 ? 1 : 0)} %`, number(alarms, 0)]))));
 
 function allScores(part) {
-  const rows = Object.entries(part.scores).filter(([, [value]]) => value !== null)
+  const names = [...new Set([...Object.keys(SCORE_NAMES), ...Object.keys(part.scores)])];
+  const rows = names.filter((name) => Object.hasOwn(part.scores, name) && part.scores[name][0] !== null).map((name) => [name, part.scores[name]])
     .map(([name, score]) => [SCORE_NAMES[name] ?? name.replaceAll("_", " "), withInterval(score, name.startsWith("false") ? 1 : 3)]);
   if (part.microseconds !== null) rows.push(["µs per curve", number(part.microseconds, 1)]);
   return make("details", { class: "all-scores" }, make("summary", {}, "All scores"), wide("All scores", makeTable("All scores, with 95 % intervals", ["score", "value"], rows)));

@@ -7,7 +7,7 @@ function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
   }
-  for (const child of children.flat(3)) {
+  for (const child of children.flat(Infinity)) {
     if (child !== null && child !== undefined && child !== false) element.append(child); // text stays text
   }
   return element;
@@ -39,6 +39,9 @@ function makeTable(caption, titles, rows, attributes = {}) {
     make("tbody", {}, rows.map(([head, ...cells]) => make("tr", {}, make("th", { scope: "row" }, head),
       cells.map((cell) => make("td", { class: isNumber(cell) ? "number" : null }, cell))))));
 }
+
+// Facts: a name and what it is.
+const factList = (facts) => make("dl", { class: "facts" }, facts.map(([name, fact]) => make("div", {}, make("dt", {}, name), make("dd", {}, fact))));
 
 // A region that scrolls by itself where it is wider than the screen.
 const wide = (name, ...children) => make("div", { class: "wide", role: "region", tabindex: "0", "aria-label": name }, children);

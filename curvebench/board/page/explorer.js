@@ -74,7 +74,7 @@ function explorerPage(wantedRun, wrongSlug) {
       select("phenomenon", "Shows", [any, ...EXPLORER.phenomena.map(([name], i) => [String(i), name])], CHOSEN.phenomenon, choose("phenomenon")),
       select("difficulty", "Difficulty", same(["easy", "medium", "hard"]), CHOSEN.difficulty, choose("difficulty")),
       select("split", "Split", same([...new Set(RUNS.map((run) => run.split))]), CHOSEN.split, choose("split")),
-      VERDICTS.length > 0 && [select("right", "Right is", people, CHOSEN.right, choose("right")), select("wrong", "Wrong is", people, CHOSEN.wrong, choose("wrong"))],
+      VERDICTS.length > 0 && [select("right", "Who is right", people, CHOSEN.right, choose("right")), select("wrong", "Who is wrong", people, CHOSEN.wrong, choose("wrong"))],
       count),
     strip, detail,
   ];
@@ -114,7 +114,7 @@ function curveDetail(run, i, fitting) {
       make("h2", { tabindex: "-1", id: "curve-title" }, diagnosisMark(run.label), accepted.length ? make("small", {}, " or ", accepted.map((d, k) => [k ? ", " : "", diagnosisMark(d)])) : null, make("code", {}, run.run)),
       make("nav", { "aria-label": "Curves" }, step(-1, "Previous"), step(1, "Next"))),
     make("div", { class: "panels" }, curveFigure(run, gains), gainFigure(run, gains)),
-    make("dl", { class: "facts" }, facts.map(([name, fact]) => [make("dt", {}, name), make("dd", {}, fact)])),
+    factList(facts),
     verdictSection(i, gains),
   ];
 }
@@ -131,7 +131,7 @@ function curveFigure(run, gains) {
   const first = best && best.gain > 0 ? String(best.index) : "";
   show(first);
   const options = [["", "nothing"], ["all", "all resumed runs"], ...after.toSorted((a, b) => b.gain - a.gain).map(({ index, gain }) => [String(index), `${remedyName(index)}, gain ${number(gain, 2, true)}`])];
-  return make("section", { class: "panel", "aria-label": "The curve" }, make("form", {}, select("after", "Beside it", options, first, show)), holder);
+  return make("section", { class: "panel", "aria-label": "The curve" }, make("form", {}, select("after", "The same run after", options, first, show)), holder);
 }
 
 function curvePlot(run, losses, shown) {
@@ -161,7 +161,7 @@ function gainFigure(run, gains) {
   const onAxis = tried.filter(({ action }) => action === "restart" || action === "resume");
   const single = tried.filter(({ action }) => action === "change_output" || action === "train_longer");
   const series = [...new Set(onAxis.map(({ action, at }) => action === "restart" ? "restart" : `resume at ${percent(at)}`))].sort()
-    .map((name) => ({ name, points: onAxis.filter(({ action, at }) => name === (action === "restart" ? "restart" : `resume at ${percent(at)}`)).sort((a, b) => a.factor - b.factor) }));
+    .map((name) => ({ name, points: onAxis.filter(({ action, at }) => name === (action === "restart" ? "restart" : `resume at ${percent(at)}`)).concat({ index: 0, gain: 0, factor: 1 }).sort((a, b) => a.factor - b.factor) }));
   const factors = onAxis.map(({ factor }) => factor);
   const [low, high] = [Math.max(1e-5, Math.min(0.1, ...factors)), Math.min(1e5, Math.max(10, ...factors))];
   const inside = ({ factor }) => factor >= low && factor <= high;

@@ -1,6 +1,6 @@
 // Plots as SVG: axes, lines, bars and dots, each plot with a title and a sentence that says what is to be seen.
 
-const MARGIN = { left: 46, right: 14, top: 14, bottom: 38 };
+const MARGIN = { left: 46, right: 20, top: 14, bottom: 38 };
 
 const plotWidth = (most = 560) => Math.max(270, Math.min(most, document.documentElement.clientWidth - 34));
 
