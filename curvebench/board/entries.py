@@ -55,7 +55,8 @@ class Row:
         evaluation: as it was stored.
         subset: how many of how many runs were asked about, where not all were.
         shares: of right and wrong diagnoses; None without scores.
-        worst_view: the disturbed view with the least value, and this value; None where none was run.
+        worst_view: the disturbed view with the least value, and this value, or None where there is no score, which is
+            worse than any; None where none was run.
         transfer: value on `test_ood` less that on `test`; None where one is missing.
     """
 
@@ -67,7 +68,7 @@ class Row:
     evaluation: Evaluation
     subset: tuple[int, int] | None
     shares: Shares | None
-    worst_view: tuple[str, float] | None
+    worst_view: tuple[str, float | None] | None
     transfer: float | None
 
     def score(self, name: str) -> float | None:
@@ -132,12 +133,13 @@ def _interval(evaluation: Evaluation, name: str) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)
 
 
-def _worst_view(result: StoredResult, track: str, split: str) -> tuple[str, float] | None:
-    views = _of(result, track, split)
-    values = [(value, view) for view in DISTURBED if (value := _value(views.get(view))) is not None]
+def _worst_view(result: StoredResult, track: str, split: str) -> tuple[str, float | None] | None:
+    values = [
+        (_value(e), e.view) for e in result.evaluations if (e.track, e.split) == (track, split) and e.view in DISTURBED
+    ]
     if not values:
         return None
-    value, view = min(values)
+    value, view = min(values, key=lambda of_view: (of_view[0] is not None, of_view[0] or 0.0, of_view[1]))
     return view, value
 
 
@@ -246,10 +248,10 @@ def _scores(evaluation: Evaluation, names: Iterable[str]) -> Json:
 
 
 def _early(result: StoredResult, track: str, split: str) -> list[Json]:
-    """Value and false alarms by the share of the curve that was seen; what was gained by then where it is stored."""
+    """Value and false alarms by the share of the curve that was seen; what is stored apart is about the first track."""
     views = _of(result, track, split)
-    has_one_track = len({e.track for e in result.evaluations}) == 1
-    of_split = [points for name, points in result.early.items() if name == split and has_one_track]
+    is_own_track = track == result.evaluations[0].track
+    of_split = [points for name, points in result.early.items() if name == split and is_own_track]
     stored = {round(point.fraction, 3): point for points in of_split for point in points}
     points = []
     for view, fraction in FRACTIONS.items():

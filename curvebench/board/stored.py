@@ -108,7 +108,7 @@ class Reliability(_Stored):
 
 
 class SeverityBin(_Stored):
-    """How a diagnoser did on runs that are about equally far from the best rate, in decades."""
+    """How a diagnoser did on runs whose best remedy gains about as much."""
 
     severity: tuple[_Number, _Number]
     n: int

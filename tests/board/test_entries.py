@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -60,15 +61,26 @@ def test_right_wrong_and_not_covered_are_counted_apart(made, rows, submissions):
 
 
 def test_worst_view_and_transfer_are_those_of_the_track(rows, submissions):
-    row = named(rows["test"], "zoo/late-slope", "telemetry")
+    row = named(rows["test"], "zoo/late-slope", "curve")
     values = {
         (e.split, e.view): e.scores["value"]
-        for s in submissions for e in s.result.evaluations if s.slug == row.slug and e.track == "telemetry"
+        for s in submissions for e in s.result.evaluations if s.slug == row.slug and e.track == "curve"
     }  # fmt: skip
     disturbed = {view: values["test", view] for view in ("smoothed", "every-4th", "scaled", "noised")}
     worst = min(disturbed, key=disturbed.get)
     assert row.worst_view == (worst, disturbed[worst])
     assert row.transfer == pytest.approx(values["test_ood", "whole"] - values["test", "whole"])
+
+
+def test_a_view_without_a_score_is_worse_than_any(submissions):
+    submission = next(s for s in submissions if s.slug == "rules")
+    evaluations = [
+        e.model_copy(update={"status": "failed", "scores": None}) if e.view == "scaled" else e
+        for e in submission.result.evaluations
+    ]
+    result = submission.result.model_copy(update={"evaluations": evaluations})
+    row = rows_of([dataclasses.replace(submission, result=result)])["test"][0]
+    assert row.worst_view == ("scaled", None)
 
 
 def test_a_subset_is_marked(rows):

@@ -52,7 +52,7 @@ def write_result(
     evaluations, arrays = [], {"run": np.sort(np.concatenate(list(asked.values())))}
     for track in tracks:
         for split, these in asked.items():
-            for view in VIEWS:
+            for view in VIEWS if track == tracks[0] else ("whole",):
                 evaluation, answers = _evaluation(dataset, these, skill * SKILL_LEFT[view], covers, rng, bounds)
                 evaluation |= {"track": track, "split": split, "view": view, "status": "ok", "message": ""}
                 if status != "ok":
@@ -149,7 +149,7 @@ def _evaluation(dataset, rows, skill, covers, rng, bounds):
         "confusion": confusion(judged).tolist(),
         "microseconds_per_curve": 12.3 + len(covers),
         "reliability": _reliability(probabilities.max(axis=1), is_right),
-        "by_severity": _by_severity(np.abs(dataset["log10_lr_over_best"][rows]), is_right),
+        "by_severity": _by_severity(dataset["best_gain"][rows], is_right),
         "by_base_rate": [
             {"share_of_faulty": share, "false_alarms_per_100_alarms": 100 * (1 - share) / (1 + share)}
             for share in (0.01, 0.1, 0.5)
@@ -187,8 +187,8 @@ def _reliability(confidence, is_right):
 
 def _by_severity(severity, is_right):
     found = []
-    for low, high in ((0.0, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, None)):
-        inside = (severity >= low) & (severity < (high or np.inf))
+    for low, high in ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 0.9), (0.9, 1.0)):
+        inside = (severity >= low) & (severity < high)
         accuracy = float(is_right[inside].mean()) if inside.any() else None
         found.append({"severity": [low, high], "n": int(inside.sum()), "accuracy": accuracy, "value": accuracy})
     return found

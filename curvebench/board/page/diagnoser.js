@@ -134,16 +134,16 @@ function ticksBetween(low, high) {
 }
 
 function severitySection(bins) {
-  const range = ([low, high]) => low === null ? `below ${number(high, 1)}` : high === null ? `above ${number(low, 1)}` : `${number(low, 1)} to ${number(high, 1)}`;
+  const range = ([low, high]) => `${shortNumber(low ?? 0)} to ${shortNumber(high ?? 1)}`;
   const known = bins.filter((bin) => bin.accuracy !== null);
   const says = known.length ? `Accuracy from ${percent(Math.min(...known.map((b) => b.accuracy)))} to ${percent(Math.max(...known.map((b) => b.accuracy)))} over ${bins.length} bins of severity.` : "No bin has runs.";
-  return make("section", { class: "panel", "aria-labelledby": "severity-title" }, make("h2", { id: "severity-title" }, "How severe a fault must be"),
+  return make("section", { class: "panel", "aria-labelledby": "severity-title" }, make("h2", { id: "severity-title" }, "How much there is to gain"),
     figure(says, plot({
       title: "Accuracy against severity", says,
-      x: { low: 0, high: bins.length, label: "severity: decades from the best rate", ticks: bins.map((_, i) => i + 0.5), format: (i) => plotWidth() / bins.length < 75 ? String(Math.ceil(i)) : range(bins[Math.floor(i)].severity) },
+      x: { low: 0, high: bins.length, label: "severity: what the best remedy gains", ticks: [...bins.keys(), bins.length], format: (i) => shortNumber((i < bins.length ? bins[i].severity[0] : bins.at(-1).severity[1]) ?? (i ? 1 : 0)) },
       y: { low: 0, high: 1, ticks: hundredths, format: percent },
       marks: (toX, toY) => bins.map((bin, i) => bin.accuracy === null ? null : draw("rect", { class: "bar", x: toX(i + 0.14), width: toX(0.72) - toX(0), y: toY(bin.accuracy), height: Math.max(1, toY(0) - toY(bin.accuracy)) })),
-    }), asTable("By severity", ["decades", "runs", "accuracy", "value"], bins.map((b) => [range(b.severity), b.n.toLocaleString("en"), percent(b.accuracy), number(b.value)]))));
+    }), asTable("By severity", ["best gain", "runs", "accuracy", "value"], bins.map((b) => [range(b.severity), b.n.toLocaleString("en"), percent(b.accuracy), number(b.value)]))));
 }
 
 function viewsSection(views) {
