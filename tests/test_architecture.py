@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "evaluation": {"spec", "remedies", "materiality", "data", "diagnosers", "processes"},
     "plots": {"spec", "data"},
     "claims": {"spec", "remedies", "data", "generation", "plots"},
+    "board": {"spec", "remedies", "data"},
     "__init__": {"spec", "data", "generation", "evaluation"},
     "cli": {
         "__init__",
@@ -48,6 +49,7 @@ MAY_IMPORT = {
         "evaluation",
         "plots",
         "claims",
+        "board",
     },
     "__main__": {"cli"},
 }
@@ -72,9 +74,10 @@ ROOMS = {
     ),
     "typer": ("cli/",),
     "rich": ("console.py",),
-    "pydantic": ("generation/recipe.py",),
+    "pydantic": ("generation/recipe.py", "board/stored.py"),
     "pydantic_core": ("generation/recipe.py",),
     **dict.fromkeys(TOOL_LIBRARIES, ("diagnosers/tools/",)),
+    "jinja2": ("board/render.py",),
 }
 """Library -> the only files, or folders of them, that may import it."""
 

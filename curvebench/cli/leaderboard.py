@@ -1,4 +1,4 @@
-"""Commands about stored results: making, checking and repeating them."""
+"""Commands about stored results: making, checking, repeating and showing them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from curvebench.cli.app import DataFile, Json, Quiet, app, look_here
+from curvebench.cli.app import Commands, DataFile, Json, Quiet, app, look_here, show_facts
 from curvebench.console import Column, output_to_stderr, progress_bar, say, show_json, show_table
 from curvebench.evaluation.stored_results import RESULTS
 from curvebench.spec import CheckFailed, UsageError
 
 T = TypeVar("T")
 
-leaderboard = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-app.add_typer(leaderboard, name="leaderboard", help="Make, check and repeat stored results.")
+leaderboard = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(leaderboard, name="leaderboard", help="Make, check, repeat and show stored results.")
 
 Results = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of results.")]
 Workers = Annotated[
@@ -217,3 +217,38 @@ def rerun(
         show_json(found)
     else:
         show_table([Column("repeated")], [[str(path)] for path in paths])
+
+
+@leaderboard.command()
+def build(
+    results: Annotated[Path, typer.Option(metavar="FOLDER", help="Stored results.")] = Path("leaderboard/results"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Existing folder to write to.")
+    ] = Path("leaderboard"),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Data set whose curves the page shows, with all verdicts.", show_default=False
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Render README.md and index.html from stored results, byte for byte the same from the same results.
+
+    Both files are replaced. Without --data the page has no curves.
+
+    Example: [bold]curvebench leaderboard build --data core.h5[/bold]
+    """
+    from curvebench.board.render import build as build_board
+
+    board = build_board(results, output, data)
+    facts = {
+        "page": str(output / "index.html"),
+        "readme": str(output / "README.md"),
+        "results": board.n_results,
+        "curves": board.n_curves,
+    }
+    if as_json:
+        show_json(facts)
+    else:
+        show_facts(facts)
