@@ -39,13 +39,18 @@ class Wanted:
     lr: str | None = None
 
 
-def curves_of(run: Run, wanted: Wanted) -> list[Curve]:
+def curves_of(run: Run, wanted: Wanted, *, may_guess: bool) -> list[Curve]:
     """The curves in a run: several if it was started again and again into the same log.
+
+    Args:
+        run: the run.
+        wanted: names that were given.
+        may_guess: whether the only column that can be a loss is one, whatever it is called.
 
     Raises:
         InputError: there is no loss in it, or no column of a name that was asked for.
     """
-    loss, loss_note, has_training_loss = _find_loss(run, wanted)
+    loss, loss_note, has_training_loss = _find_loss(run, wanted, may_guess=may_guess)
     notes = [loss_note]
     y, noted = _with_blank_tail(run, loss)
     notes += noted
@@ -65,7 +70,8 @@ def curves_of(run: Run, wanted: Wanted) -> list[Curve]:
     if not has_training_loss:
         others["val_loss"] = y
     pieces, piece_notes = _pieces(step[y.rows])
-    bounds = [int(y.rows[piece].min()) for piece in pieces[1:]] + [run.n_rows]
+    starts = zip(pieces, pieces[1:], strict=False)
+    bounds = [*(_first_row(step, y.rows[old].max(), y.rows[new].min()) for old, new in starts), run.n_rows]
     first = 0
     made = []
     for i, (piece, bound) in enumerate(zip(pieces, bounds, strict=True)):
@@ -81,7 +87,7 @@ def curves_of(run: Run, wanted: Wanted) -> list[Curve]:
 # ------------------------------------------------------------------------------------------- which column
 
 
-def _find_loss(run: Run, wanted: Wanted) -> tuple[str, str, bool]:
+def _find_loss(run: Run, wanted: Wanted, *, may_guess: bool) -> tuple[str, str, bool]:
     """Name of the loss, a sentence about it, and whether it is of training."""
     names = [name for name in run.columns if not is_summary(name)]
     if wanted.y is not None:
@@ -98,7 +104,7 @@ def _find_loss(run: Run, wanted: Wanted) -> tuple[str, str, bool]:
                 False,
             )
     nameless = [name for name in names if role_of(name) is Role.NOTHING]
-    if len(nameless) == 1:
+    if may_guess and len(nameless) == 1:
         return nameless[0], f"No column is called a loss; the only one that can be, {nameless[0]!r}, was taken.", True
     raise InputError(f"No column is called a loss; name the one that is (y). There is {listed(names)}.")
 
@@ -217,6 +223,15 @@ def _pieces(step: Float) -> tuple[list[Int], list[str]]:
     if n_resumed:
         notes.append(f"Training was resumed at another step than it had come to, {count_of(n_resumed, 'time')}.")
     return [np.concatenate(run) for run in runs], notes
+
+
+def _first_row(step: Float, last: int, first: int) -> int:
+    """The row in which a start begins whose first point stands in row `first`; `last` is the last row of that before.
+
+    Other values, a validation loss at step 0 for instance, may have been logged before that point.
+    """
+    goes_back = np.flatnonzero(step[last + 1 : first + 1] < step[last])
+    return int(last + 1 + goes_back[0]) if len(goes_back) else int(first)
 
 
 # ------------------------------------------------------------------------------------------------- curves

@@ -60,13 +60,13 @@ def _find_delimiter(text: str) -> tuple[str | None] | None:
         return None
     for delimiter in DELIMITERS:
         rows = [cells_of(line, delimiter) for line in head]
-        width = len(rows[0])
+        again = next((i for i, row in enumerate(rows) if i and _is_header_again(row, rows[0])), len(rows))
+        rows, width = rows[:again], len(rows[0])
         if width < 2 or width > MAX_COLUMNS:
             continue
         whole = [row for row in rows[1:] if len(row) == width]
-        if rows[1:] and len(whole) < 0.5 * len(rows[1:]):
-            continue
-        if not rows[1:] and not _is_header(rows[0]):
+        is_filled = len(whole) >= 0.5 * (len(rows) - 1) and any(map(_has_number, whole))
+        if not is_filled and (len(head) > 1 or not _is_header(rows[0])):
             continue
         if delimiter is None and not (_is_header(rows[0]) and all(_is_numbers(row) for row in whole)):
             continue  # a sentence has blanks too
@@ -104,8 +104,11 @@ def cells_of(line: str, delimiter: str | None) -> list[str]:
 
 def _is_numbers(cells: Sequence[str]) -> bool:
     """Whether at least one cell is a number and none is a text."""
-    found = [_number(cell, decimal_comma=is_decimal_comma(cell)) for cell in cells]
-    return any(isinstance(number, float) for number in found) and "text" not in found
+    return _has_number(cells) and "text" not in [_number(cell, decimal_comma=is_decimal_comma(cell)) for cell in cells]
+
+
+def _has_number(cells: Sequence[str]) -> bool:
+    return any(isinstance(_number(cell, decimal_comma=is_decimal_comma(cell)), float) for cell in cells)
 
 
 def _is_header(cells: Sequence[str]) -> bool:

@@ -70,11 +70,12 @@ def _curves(runs: Sequence[Run], wanted: Wanted, notes: Sequence[str]) -> list[C
     """The curves of all runs; names that no run has are an error, that only some have not a note."""
     curves: list[Curve] = []
     faults: dict[str, InputError] = {}
-    for run in runs:
-        try:
-            curves += curves_of(run, wanted)
-        except InputError as error:
-            faults[run.name] = error
+    for may_guess in (False, True):
+        for run in [] if curves else runs:
+            try:
+                curves += curves_of(run, wanted, may_guess=may_guess)
+            except InputError as error:
+                faults[run.name] = error
     if not curves:
         raise next(iter(faults.values()), InputError("There is no run in it."))
     if faults and wanted != Wanted():
