@@ -35,13 +35,13 @@ class Content:
     notes: list[str] = field(default_factory=list)
 
 
-def open_content(path: Path, name: str, limit: int = MAX_BYTES) -> Content:
-    """The bytes of a file, no more than the limit.
+def open_content(path: Path, name: str, limit: int | None = None) -> Content:
+    """The bytes of a file, no more than the limit, which is MAX_BYTES if not given.
 
     Raises:
         InputError: it cannot be read.
     """
-    data, notes = read_bytes(path, limit)
+    data, notes = read_bytes(path, MAX_BYTES if limit is None else limit)
     return Content(path, name, data, notes)
 
 

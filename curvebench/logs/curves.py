@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -70,8 +71,8 @@ def curves_of(run: Run, wanted: Wanted, *, may_guess: bool) -> list[Curve]:
     if not has_training_loss:
         others["val_loss"] = y
     pieces, piece_notes = _pieces(step[y.rows])
-    starts = zip(pieces, pieces[1:], strict=False)
-    bounds = [*(_first_row(step, y.rows[old].max(), y.rows[new].min()) for old, new in starts), run.n_rows]
+    starts = [_first_row(step, y.rows[old].max(), y.rows[new].min()) for old, new in pairwise(pieces)]
+    bounds = [*starts, run.n_rows]
     first = 0
     made = []
     for i, (piece, bound) in enumerate(zip(pieces, bounds, strict=True)):

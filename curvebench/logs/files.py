@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from curvebench.logs.limits import MAX_BYTES, MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_TEXT_BYTES
+from curvebench.logs.limits import MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_LINES, MAX_TEXT_BYTES
 from curvebench.logs.numbers import count_of
 from curvebench.spec import InputError
 
@@ -37,17 +37,18 @@ _MAX_CONTROL = 0.01
 """Share of control characters above which bytes are no text."""
 
 
-def read_bytes(path: Path, limit: int = MAX_BYTES) -> tuple[bytes, list[str]]:
+def read_bytes(path: Path, limit: int) -> tuple[bytes, list[str]]:
     """The bytes of a file, unpacked if it is compressed with gzip, and notes.
 
     Raises:
         InputError: it cannot be opened, is no ordinary file, or is empty.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise InputError("It is neither a file nor a folder.")
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            data = file.read(min(limit, status.st_size) + 1)
     except FileNotFoundError:
         raise InputError("There is no such file or folder.") from None
     except (OSError, ValueError) as error:
@@ -115,14 +116,18 @@ def _encoding(head: bytes) -> str:
 
 
 def lines_of(text: str, longest: int, notes: list[str]) -> Iterator[str]:
-    """The lines of a text without their ends; those that are too long are left out, which a note says at the end."""
-    n_long = 0
+    """The lines of a text without their ends; those that are too long are left out. Notes are made at the end."""
+    n_long = n_lines = 0
     if "\n" not in text:
         text = text.replace("\r", "\n")
     position = 0
     while position < len(text):
+        if n_lines == MAX_LINES:
+            notes.append(f"Only the first {MAX_LINES:,} lines were read.")
+            break
         end = text.find("\n", position)
         end = len(text) if end < 0 else end
+        n_lines += 1
         if end - position > longest:
             n_long += 1
         else:

@@ -56,6 +56,8 @@ def read(text: str, name: str, budget: Budget) -> list[RunBuilder]:
 
 
 def _object(line: str) -> Mapping[str, object] | None:
+    if not line.lstrip().startswith("{"):
+        return None
     try:
         value = parse(line)
     except ValueError:

@@ -14,6 +14,9 @@ MAX_JSON_BYTES = 32 * 2**20
 MAX_JSON_ITEMS = 4_000_000
 """Commas and colons of a JSON document; one with more is refused."""
 
+MAX_LINES = 5_000_000
+"""Of a text; the rest is left unread."""
+
 MAX_LINE = 2**20
 """Characters of a line of CSV or JSON lines; longer lines are left out."""
 
