@@ -80,7 +80,12 @@ def curves_of(run: Run, wanted: Wanted, *, may_guess: bool) -> list[Curve]:
             name: _share_of(run, column, y, step, i, len(pieces), (first, bound)) for name, column in others.items()
         }
         name = run.name if len(pieces) == 1 else f"{run.name} (start {i + 1} of {len(pieces)})".strip()
-        made.append(_curve(name, run, y, step, step_name, piece, beside, [*run.notes, *notes, *piece_notes]))
+        lost = [
+            f"Left out: {what}, of which it can not be told which start it belongs to."
+            for what, column in others.items()
+            if column is not None and beside[what] is None
+        ]
+        made.append(_curve(name, run, y, step, step_name, piece, beside, [*run.notes, *notes, *piece_notes, *lost]))
         first = bound
     return made
 

@@ -173,6 +173,8 @@ def _rows_to_runs(text: str, name: str, delimiter: str | None, budget: Budget, n
             )
             builders[key] = RunBuilder(full, _source_of(header), budget)
         builders[key].add(row)
+        if builders[key].is_cut:
+            break
     if n_short:
         notes.append(
             f"Left out: {count_of(n_short, 'row')} of fewer cells than the header has, as one that was half written."

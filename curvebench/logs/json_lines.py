@@ -46,6 +46,8 @@ def read(text: str, name: str, budget: Budget) -> list[RunBuilder]:
             if run not in builders:
                 builders[run] = RunBuilder("/".join(filter(None, (name, run))), SOURCE, budget, is_table=True)
             builders[run].add(row)
+            if builders[run].is_cut:
+                break
     if n_bad:
         notes.append(f"Left out: {count_of(n_bad, 'line')} that is no JSON object, as one that was half written.")
     if not builders:

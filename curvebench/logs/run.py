@@ -63,24 +63,24 @@ class Budget:
 
 @dataclass
 class RunBuilder:
-    """Collects rows."""
+    """Collects rows, until as many numbers are kept as may be (`is_cut`)."""
 
     name: str
     source: str
     budget: Budget
     is_table: bool = False
     notes: list[str] = field(default_factory=list)
+    is_cut: bool = False
     blocks: list[int] = field(default_factory=lambda: [0])
     n_rows: int = 0
     _rows: dict[str, array[int]] = field(default_factory=dict)
     _values: dict[str, array[float]] = field(default_factory=dict)
-    _is_cut: bool = False
     _is_wide: bool = False
 
     def add(self, row: Mapping[str, float]) -> None:
         """One more row, which may be empty."""
         if not self.budget.take(len(row)) and row:
-            self._is_cut = True
+            self.is_cut = True
             return
         for name, value in row.items():
             if name not in self._values:
@@ -100,7 +100,7 @@ class RunBuilder:
     def build(self) -> Run:
         """The run of all rows so far."""
         notes = list(self.notes)
-        if self._is_cut:
+        if self.is_cut:
             notes.append(f"Only the first {MAX_VALUES:,} numbers of the log were read.")
         if self._is_wide:
             notes.append(f"Only the first {MAX_COLUMNS:,} columns were read.")

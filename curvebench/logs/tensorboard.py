@@ -57,6 +57,8 @@ def add_events(builder: RunBuilder, data: bytes, prefix: str = "") -> None:
     """Append the scalars of one more event file to a run, their tags behind a prefix."""
     damage = Damage()
     for record, crc in records(data, damage):
+        if builder.is_cut:
+            break
         try:
             step, scalars = parse_event(record)
         except ValueError:

@@ -54,6 +54,8 @@ def read(text: str, name: str, budget: Budget) -> Run:
     builder = RunBuilder(name, SOURCE, budget)
     last: dict[str, float] = {}
     for line in lines_of(text, MAX_TEXT_LINE, notes):
+        if builder.is_cut:
+            break
         found = pairs_of(line)
         own = {key: value for key, value in found.items() if role_of(key) in (Role.STEP, Role.EPOCH)}
         if own:

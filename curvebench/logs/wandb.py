@@ -41,6 +41,8 @@ def read(data: bytes, name: str, budget: Budget) -> RunBuilder:
     notes: list[str] = []
     n_bad = 0
     for record in records(data, notes):
+        if builder.is_cut:
+            break
         try:
             for number, kind, value in fields(record):
                 if (number, kind) == (_HISTORY, BYTES):

@@ -341,6 +341,13 @@ def test_tables_under_train_and_val_are_one_run(tmp_path):
     np.testing.assert_array_equal(curve.learning_rate, 0.1)
 
 
+def test_a_validation_loss_that_may_be_of_any_start_is_left_out(tmp_path):
+    document = {"train": {"iter": [0, 1, 2, 0, 1, 2], "loss": [6, 5, 4, 3, 2, 1]}, "val": {"iter": [2], "loss": [9]}}
+    curves = read_log(write(tmp_path, json.dumps(document)))
+    assert [curve.train_loss.tolist() for curve in curves] == [[6, 5, 4], [3, 2, 1]]
+    assert all(curve.val_loss is None and has_note(curve, "Left out: val_loss") for curve in curves)
+
+
 def test_runs_by_name_in_a_document(tmp_path):
     curves = read_log(write(tmp_path, json.dumps({"a": {"loss": [2, 1]}, "b": {"loss": [3, 2]}})))
     assert [(c.run, *c.train_loss) for c in curves] == [("a", 2, 1), ("b", 3, 2)]

@@ -400,3 +400,12 @@ def test_places_that_are_no_files(tmp_path):
     assert "neither a file nor a folder" in outcome("/dev/zero")
     (tmp_path / "nothing").symlink_to("nothing")
     assert isinstance(outcome(tmp_path / "nothing"), str)
+
+
+@pytest.mark.parametrize("name", ["keras.csv", "keras.log", "run.wandb", "tensorboardx/run_a", "huggingface", "mlruns"])
+def test_reading_ends_when_enough_numbers_are_kept(name, monkeypatch):
+    whole = outcome(FILES / name)
+    monkeypatch.setattr(runs.Budget.__init__, "__defaults__", (14,))
+    curves = outcome(FILES / name)
+    assert sum(map(len, curves)) < sum(map(len, whole))
+    assert any("Only the first" in note for note in curves[0].notes)
