@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "generation": {"spec", "remedies", "materiality", "t_quantiles", "data"},
     "evaluation": {"spec", "remedies", "materiality", "data", "diagnosers", "processes"},
     "plots": {"spec", "data"},
+    "logs": {"spec"},
     "claims": {"spec", "remedies", "data", "generation", "plots"},
     "board": {"spec", "remedies", "data"},
     "__init__": {"spec", "data", "generation", "evaluation"},
@@ -50,6 +51,7 @@ MAY_IMPORT = {
         "plots",
         "claims",
         "board",
+        "logs",
     },
     "__main__": {"cli"},
 }
