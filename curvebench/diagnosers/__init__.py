@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.diagnosers.features import FEATURES
+from curvebench.diagnosers.learned.models import SUFFIX, load_model
 from curvebench.spec import DIAGNOSES, Diagnoser, Float, UsageError
 
 
@@ -47,6 +48,22 @@ DIAGNOSERS: Mapping[str, Entry] = {
     ),
     "forest": Entry(
         "curvebench.diagnosers.learned:Forest", "a random forest on 30 simple features of the curves, fitted on train"
+    ),
+    "boosting": Entry(
+        "curvebench.diagnosers.learned.boosting:Boosting",
+        "gradient boosted trees on 122 features of the curves, calibrated, fitted on train",
+    ),
+    "dtw-1nn": Entry(
+        "curvebench.diagnosers.learned.nearest:NearestNeighbour",
+        "the nearest of 1,000 curves of train by dynamic time warping (extra aeon)",
+    ),
+    "minirocket": Entry(
+        "curvebench.diagnosers.learned.minirocket:MiniRocketRidge",
+        "random convolutions with a linear head, calibrated, fitted on train (extra aeon)",
+    ),
+    "cnn": Entry(
+        "curvebench.diagnosers.learned.convolution:ConvolutionalNetwork",
+        "a small convolutional network, calibrated, fitted on train (extra torch)",
     ),
     **{
         f"zoo/{name}": Entry("curvebench.diagnosers.oneliners:OneLiner", f"one feature: {feature.meaning}", (name,))
@@ -88,7 +105,7 @@ def find_entry(name: str) -> Entry:
     suggestion = f" Did you mean {near[0]!r}?" if near else ""
     raise UsageError(
         f"There is no diagnoser {name!r}.{suggestion} Known are {', '.join(DIAGNOSERS)}; "
-        "your own is named as package.module:attribute."
+        "your own is named as package.module:attribute, a fitted one by its file (.cbm)."
     )
 
 
@@ -103,12 +120,16 @@ def resolve(diagnoser: object) -> Diagnoser:
     """Make a diagnoser of what was given.
 
     Args:
-        diagnoser: a name of the registry; "package.module:attribute"; a class without required arguments; an object
-            with `predict_proba`; or a function of one curve, see `OneCurveAtATime`.
+        diagnoser: a name of the registry; "package.module:attribute"; the path of a fitted model, ending in ".cbm"; a
+            class without required arguments; an object with `predict_proba`; or a function of one curve, see
+            `OneCurveAtATime`.
 
     Raises:
         UsageError: if it is nothing of the kind, can't be imported or can't be constructed.
+        InputError: if it is the path of a file that is no model.
     """
+    if isinstance(diagnoser, str) and diagnoser.endswith(SUFFIX):
+        return load_model(diagnoser)
     if isinstance(diagnoser, str):
         return resolve(_load(diagnoser)) if ":" in diagnoser else make_diagnoser(diagnoser)
     if inspect.isclass(diagnoser):

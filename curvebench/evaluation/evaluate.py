@@ -68,9 +68,9 @@ def evaluate(
 
     Args:
         dataset: the labelled runs.
-        diagnoser: a name of the registry, "package.module:attribute", a class, an object with `predict_proba`, or a
-            function of one curve; see `curvebench.diagnosers.resolve`. Of the names, "oracle" and "constant-best" are
-            references: they are told answers that no diagnoser is shown.
+        diagnoser: a name of the registry, "package.module:attribute", the path of a fitted model, a class, an object
+            with `predict_proba`, or a function of one curve; see `curvebench.diagnosers.resolve`. Of the names,
+            "oracle" and "constant-best" are references: they are told what no diagnoser is shown.
         split: one of `SPLITS`.
         track: what the diagnoser is shown, one of `TRACKS`; by default the smallest that it needs.
         n_bootstrap: draws from which the intervals are taken.
@@ -144,6 +144,29 @@ def judge(dataset: Dataset, diagnoser: object, *, split: str = "test", track: st
     answers = _ask(candidate, _shown(dataset, track, sheet.rows), training)
     judged = _judged(sheet, answers, _treatment(sheet, answers, dataset, dataset), dataset)
     return Judgement(judged, sheet.rows, sheet.instance, sheet.family)
+
+
+def fit_on_train(dataset: Dataset, diagnoser: object, *, track: str | None = None) -> Diagnoser:
+    """Make a diagnoser and fit it on the scored runs of the split `train`, as `evaluate` does before it scores.
+
+    Args:
+        dataset: the labelled runs.
+        diagnoser: with `fit`; given as to `evaluate`, but no reference.
+        track: what it is shown, one of `TRACKS`; by default the smallest that it needs.
+
+    Returns:
+        The fitted diagnoser.
+
+    Raises:
+        UsageError: there is no such diagnoser or track, or it has no `fit`.
+        InputError: `train` has no scored runs.
+    """
+    candidate: Any = resolve(diagnoser)
+    if not _has(candidate, "fit"):
+        raise UsageError(f"{name_of(diagnoser)} is not fitted to anything: it has no method fit(X, y).")
+    candidate.fit(*_training_set(dataset, dataset, checked_track(candidate, track)))
+    made: Diagnoser = candidate
+    return made
 
 
 def _has(candidate: object, method: str) -> bool:

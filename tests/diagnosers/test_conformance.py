@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from extras import skip_without_what_it_needs
 
 from curvebench.diagnosers import DIAGNOSERS, make_diagnoser
 from curvebench.diagnosers.trivial import ConstantBest
@@ -25,6 +26,7 @@ def make_curves(n_channels: int, n_curves: int = N_CURVES, n_points: int = N_POI
 
 def fitted(name: str, n_points: int = N_POINTS) -> Diagnoser:
     reference = ConstantBest(Remedy(Action.RESTART, 10.0)) if name == "constant-best" else None
+    skip_without_what_it_needs(name)
     diagnoser = reference or make_diagnoser(name)
     if hasattr(diagnoser, "fit"):
         X = make_curves(n_channels_of(diagnoser), n_points=n_points)

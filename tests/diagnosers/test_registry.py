@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+from extras import NEEDED, skip_without_what_it_needs
 
 from curvebench.diagnosers import DIAGNOSERS, InvalidOutput, OneCurveAtATime, make_diagnoser, name_of, resolve
 from curvebench.diagnosers.trivial import Chance, Constant
@@ -38,8 +39,17 @@ def test_every_entry_has_one_line_and_can_be_found():
     for name, entry in DIAGNOSERS.items():
         assert entry.description
         assert "\n" not in entry.description
-        if not entry.is_reference:
+        if not entry.is_reference and name not in NEEDED:
             assert isinstance(make_diagnoser(name), Diagnoser)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_needs_a_package_says_so_while_it_is_missing(name, monkeypatch):
+    skip_without_what_it_needs(name)
+    assert isinstance(make_diagnoser(name), Diagnoser)
+    monkeypatch.setattr("curvebench.diagnosers.learned.fitted.find_spec", lambda package: None)
+    with pytest.raises(UsageError, match=rf"needs {NEEDED[name]}, .* pip install 'curvebench\[{NEEDED[name]}\]'"):
+        resolve(name)
 
 
 def test_an_unknown_name_gets_a_suggestion_and_the_list():
