@@ -111,7 +111,7 @@ class Learned(ABC):
     @classmethod
     def typed(cls, learned: Mapping[str, Any]) -> dict[str, Array]:
         """What was learned, in the types in which it is stored."""
-        return {name: np.ascontiguousarray(learned[name], dtype=dtype) for name, dtype in cls.dtypes.items()}
+        return {name: np.array(learned[name], dtype=dtype, order="C") for name, dtype in cls.dtypes.items()}
 
     @abstractmethod
     def learn(self, X: Float, codes: Int) -> dict[str, Any]:

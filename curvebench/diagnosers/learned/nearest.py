@@ -17,7 +17,7 @@ from curvebench.spec import Float, Int
 N_PROTOTYPES, N_ASKED = 1000, 300
 """Curves that are kept at most, and held-out curves at most that tell how often the nearest one is right."""
 
-N_POINTS, WINDOW = 64, 0.1
+N_POINTS, WINDOW = 32, 0.1
 """Curves are compared at so many points; one may be stretched against the other by this share of its length."""
 
 
