@@ -287,10 +287,12 @@ def test_arrays_that_do_not_fit(image):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_array_of_every_kind_is_checked(name):
-    """Another length of any array is refused, and so are numbers that are none."""
+    """Another shape of any array is refused, and so are numbers that are none."""
     image = model_bytes(fitted(name))
     for array_name, array in arrays_of(image).items():
-        wrong = [np.zeros((2, 3, 4, 5, 6), array.dtype), np.append(array.ravel(), array.ravel()[:1])]
+        wrong = [np.zeros((2, 3, 4, 5, 6), array.dtype)]
+        if (name, array_name) != ("forest", "root"):  # a forest may have another tree
+            wrong.append(np.append(array.ravel(), array.ravel()[:1]))
         if array.dtype.kind == "f":
             wrong.append(np.full_like(array, np.nan))
         else:
