@@ -29,7 +29,7 @@ from curvebench.spec import LABELS, SPLITS
 
 COMMANDS = (
     "generate", "info", "verify", "relabel", "plot", "phenomena", "evaluate", "audit", "claims",
-    "recipes", "diagnosers",
+    "recipes", "diagnosers", "fit",
 )  # fmt: skip
 SUMMARY = {"n_runs", "n_cells", "labels", "splits", "content_sha256", "recipe", "format_version"}
 

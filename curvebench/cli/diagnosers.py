@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curvebench.cli.app import ENOUGH_INSTANCES, DataFile, Force, Json, Output, Quiet, app, look_here
+from curvebench.cli.app import ENOUGH_INSTANCES, DataFile, Force, Json, Output, Quiet, app, look_here, show_facts
 from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table
 from curvebench.spec import SPLITS, CheckFailed, InputError, UsageError
 
@@ -215,6 +216,7 @@ def fit(
         typer.Option(help="What it is shown: curve, telemetry or config.", show_default="the least it needs"),
     ] = None,
     force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Fit a diagnoser on the split train and store it, to be used without fitting it again.
 
@@ -225,7 +227,7 @@ def fit(
     from curvebench.data.dataset import content_sha256
     from curvebench.data.store import load
     from curvebench.diagnosers import make_diagnoser
-    from curvebench.diagnosers.learned.models import check_storable, save_model
+    from curvebench.diagnosers.learned.models import check_storable, load_model, save_model
     from curvebench.evaluation.evaluate import fit_on_train
 
     made = make_diagnoser(diagnoser)
@@ -234,7 +236,18 @@ def fit(
     with output_to_stderr():
         fitted = fit_on_train(dataset, made, track=track)
     save_model(fitted, output, dataset_sha256=content_sha256(dataset), overwrite=force)
-    say(f"wrote {output}")
+    origin = load_model(output).origin
+    if as_json:
+        show_json(asdict(origin))
+    else:
+        show_facts(
+            {
+                "wrote": output,
+                "track": f"{origin.track}, {origin.n_points} points",
+                "diagnoses": ", ".join(origin.diagnoses),
+                "data set": origin.dataset_sha256,
+            }
+        )
 
 
 @app.command()

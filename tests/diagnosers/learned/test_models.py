@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import pickle
@@ -150,9 +151,12 @@ def test_the_commands_fit_store_and_score(make_dataset, tmp_path):
     for name, seed in (("one", 0), ("two", 1)):
         write(make_dataset(n_cells=12, n_points=12, seed=seed), tmp_path / f"{name}.h5")
     model = tmp_path / "model.cbm"
-    done = command("fit", tmp_path / "one.h5", "-d", LIGHT, "-o", model, "--track", "telemetry")
-    assert (done.code, done.out) == (0, ""), done
-    assert load_model(model).origin.track == "telemetry"
+    done = command("fit", tmp_path / "one.h5", "-d", LIGHT, "-o", model, "--track", "telemetry", "--json")
+    assert (done.code, done.err) == (0, ""), done
+    assert done.json == dataclasses.asdict(load_model(model).origin) | {"diagnoses": done.json["diagnoses"]}
+    assert (done.json["kind"], done.json["track"], done.json["n_points"]) == (LIGHT, "telemetry", 12)
+    shown = command("fit", tmp_path / "one.h5", "-d", LIGHT, "-o", model, "--track", "telemetry", "--force")
+    assert done.json["dataset_sha256"] in shown.out
     scored = command("evaluate", tmp_path / "one.h5", "-d", model, "--json", "--split", "test")
     assert scored.code == 0, scored
     assert scored.json["results"][0]["track"] == "telemetry"
