@@ -78,7 +78,7 @@ class MiniRocketRidge(Learned):
             {"channels_per_combination": (n_combinations,), "features_per_dilation": (n_dilations,), "scale": (None,)},
         )
         dilations, per_dilation = arrays["dilations"], arrays["features_per_dilation"]
-        check(n_dilations > 0 and bool(((dilations >= 1) & (8 * dilations < N_POINTS)).all()), "dilations too wide")
+        check(n_dilations > 0 and bool(((dilations >= 1) & (dilations < N_POINTS / 8)).all()), "dilations too wide")
         check(bool(((per_dilation >= 1) & (per_dilation <= N_KERNELS)).all()), "features_per_dilation out of bounds")
         chosen = arrays["channels_per_combination"]
         check(bool(((chosen >= 1) & (chosen <= n_seen)).all()), "channels_per_combination out of bounds")

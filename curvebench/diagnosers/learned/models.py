@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import re
 import stat
 import zipfile
 from collections.abc import Mapping
@@ -284,13 +285,24 @@ _FIELDS: Mapping[str, Any] = {
 
 
 def _array(entry: bytes) -> Array:
-    """The array of an .npy file, of numbers, whose size is what its header says."""
-    file = io.BytesIO(entry)
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("an array of an unknown version")
-    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.hasobject or dtype.kind not in "fi" or is_fortran or min(shape, default=0) < 0:
+    """The array of an .npy file, of the one form in which models are written, whose size is what its header says."""
+    found = _NPY.match(entry)
+    if found is None:
         raise ValueError("an array that is not of numbers row by row")
-    if math.prod(shape) * dtype.itemsize != len(entry) - file.tell():
+    n_bytes, dtype = found.end() - len(_NPY_MAGIC) - 2, np.dtype(found["dtype"].decode())
+    if n_bytes != int.from_bytes(found["n_bytes"], "little"):
+        raise ValueError("an array whose header has another length than it says")
+    shape = tuple(int(length) for length in found["shape"].replace(b",", b" ").split())
+    if math.prod(shape) * dtype.itemsize != len(entry) - found.end():
         raise ValueError("an array that is longer or shorter than it says")
-    return np.frombuffer(entry, dtype, offset=file.tell()).reshape(shape)
+    return np.frombuffer(entry, dtype, offset=found.end()).reshape(shape)
+
+
+_NPY_MAGIC = b"\x93NUMPY\x01\x00"
+
+_NPY = re.compile(
+    re.escape(_NPY_MAGIC) + rb"(?P<n_bytes>[\x00-\xff]{2})"
+    rb"\{'descr': '(?P<dtype><[fi][48])', 'fortran_order': False, 'shape': \((?P<shape>|[0-9, ]{1,90})\), \} *\n",
+    re.DOTALL,
+)
+"""How numpy writes the header of an array of version 1. numpy's own reader parses it as Python."""

@@ -18,7 +18,7 @@ from curvebench.data.dataset import content_sha256
 from curvebench.data.store import write
 from curvebench.diagnosers import DIAGNOSERS, make_diagnoser, resolve
 from curvebench.diagnosers.learned import describe, load_model, save_model
-from curvebench.diagnosers.learned.models import KINDS, MAX_BYTES, kind_of, model_bytes, model_from_bytes
+from curvebench.diagnosers.learned.models import KINDS, MAX_BYTES, _array, kind_of, model_bytes, model_from_bytes
 from curvebench.diagnosers.trivial import Constant
 from curvebench.evaluation.evaluate import evaluate, fit_on_train
 from curvebench.spec import DIAGNOSES, TRACKS, InputError, UsageError
@@ -265,6 +265,35 @@ def huge(entry: bytes, length: int) -> bytes:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (length,)})
     return header.getvalue() + array.tobytes()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "-" * 9000 + "1",
+        "(" * 5000,
+        "1L",
+        "{[]: 1}",
+        "{'descr': ',,', 'fortran_order': False, 'shape': (), }",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (True,), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (-1,), }",
+        "{'descr': '<f8', 'fortran_order': True, 'shape': (), }",
+        "{'descr': ('<f8', '<f8'), 'fortran_order': False, 'shape': (), }",
+    ],
+    ids=lambda header: header[:60],
+)
+def test_headers_of_arrays_that_would_trouble_a_parser(image, header):
+    entry = np.lib.format.MAGIC_PREFIX + b"\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header.encode() + b"\n"
+    with pytest.raises(ValueError, match="not of numbers"):
+        model_from_bytes(changed(image, sharpness=entry + bytes(8)))
+
+
+@pytest.mark.parametrize("array", [np.array(1.5), np.zeros((0, 3), "<i4"), np.arange(6, dtype="<f4").reshape(1, 2, 3)])
+def test_arrays_are_read_as_numpy_reads_them(array):
+    read = _array(npy(array))
+    assert read.dtype == array.dtype
+    np.testing.assert_array_equal(read, array)
 
 
 def test_arrays_that_do_not_fit(image):
