@@ -14,7 +14,7 @@ from curvebench.diagnosers.learned.fitted import Array, Learned, check, check_sh
 from curvebench.diagnosers.learned.series import constants, log_channels, resampled
 from curvebench.spec import Float, Int
 
-N_PROTOTYPES, N_ASKED = 1000, 300
+N_EXEMPLARS, N_ASKED = 1000, 300
 """Curves that are kept at most, and held-out curves at most that tell how often the nearest one is right."""
 
 N_POINTS, WINDOW = 32, 0.1
@@ -29,13 +29,13 @@ class NearestNeighbour(Learned):
     nearest gets, as its probability, the share of held-out curves for which it was right; the others share the rest.
     """
 
-    dtypes: ClassVar[Mapping[str, str]] = {"prototypes": "<f8", "codes": "<i4", "confidence": "<f8"}
+    dtypes: ClassVar[Mapping[str, str]] = {"exemplars": "<f8", "codes": "<i4", "confidence": "<f8"}
     needs: ClassVar[Mapping[str, str]] = {"aeon": "aeon"}
 
     def learn(self, X: Float, codes: Int) -> dict[str, Any]:
-        """Draw the prototypes; arguments as `Learned.learn`."""
+        """Draw the exemplars; arguments as `Learned.learn`."""
         n_classes = int(codes.max()) + 1
-        rows = _drawn(codes, N_PROTOTYPES // n_classes)
+        rows = _drawn(codes, N_EXEMPLARS // n_classes)
         is_held = held_out(len(codes))
         kept = rows[~is_held[rows]]
         asked = np.flatnonzero(is_held)[_drawn(codes[is_held], N_ASKED // n_classes)]
@@ -45,21 +45,21 @@ class NearestNeighbour(Learned):
             n_right = int((said == codes[asked]).sum())
         # as if one curve of each label had been asked before, one of them with success
         confidence = (n_right + 1) / (len(asked) + n_classes)
-        return {"prototypes": _seen(X[rows]), "codes": codes[rows], "confidence": max(confidence, 1 / n_classes)}
+        return {"exemplars": _seen(X[rows]), "codes": codes[rows], "confidence": max(confidence, 1 / n_classes)}
 
     def judge(self, arrays: Mapping[str, Array], X: Float) -> NDArray[np.float64]:
-        """The confidence for the label of the nearest prototype."""
+        """The confidence for the label of the nearest exemplar."""
         n_classes, confidence = len(self.classes), float(arrays["confidence"])
-        said = _nearest(arrays["prototypes"], arrays["codes"], _seen(X))
+        said = _nearest(arrays["exemplars"], arrays["codes"], _seen(X))
         probabilities = np.full((len(X), n_classes), (1 - confidence) / (n_classes - 1))
         probabilities[np.arange(len(X)), said] = confidence
         return probabilities
 
     def check_arrays(self, arrays: Mapping[str, Array], n_classes: int, n_channels: int) -> None:
-        """Prototypes as they are compared, a label for each, and a share."""
+        """Exemplars as they are compared, a label for each, and a share."""
         n_seen = _seen(np.ones((1, n_channels, 2))).shape[1]
-        n_prototypes = len(arrays["codes"]) if arrays["codes"].ndim == 1 else 0
-        shapes = {"prototypes": (n_prototypes, n_seen, N_POINTS), "codes": (n_prototypes,), "confidence": ()}
+        n_exemplars = len(arrays["codes"]) if arrays["codes"].ndim == 1 else 0
+        shapes = {"exemplars": (n_exemplars, n_seen, N_POINTS), "codes": (n_exemplars,), "confidence": ()}
         check_shapes(arrays, shapes)
         check(set(arrays["codes"].tolist()) == set(range(n_classes)), "codes that are no labels, or not all")
         check(0 <= float(arrays["confidence"]) <= 1, "confidence that is no share")
@@ -79,8 +79,8 @@ def _seen(X: Float) -> NDArray[np.float64]:
     return np.stack([*channels, *fixed], axis=1)
 
 
-def _nearest(prototypes: Float, codes: Int, asked: Float) -> Int:
-    """(n_asked,) class of the nearest prototype, of equally near ones the first."""
+def _nearest(exemplars: Float, codes: Int, asked: Float) -> Int:
+    """(n_asked,) class of the nearest exemplar, of equally near ones the first."""
     from aeon.classification.distance_based import KNeighborsTimeSeriesClassifier
 
     if len(np.unique(codes)) == 1:
@@ -90,5 +90,5 @@ def _nearest(prototypes: Float, codes: Int, asked: Float) -> Int:
     )
     with warnings.catch_warnings():  # numba says it of aeon's loops while it compiles them
         warnings.filterwarnings("ignore", message="unsafe cast from uint64 to int64")
-        said: Int = np.asarray(neighbours.fit(prototypes, codes).predict(asked), dtype=np.intp)
+        said: Int = np.asarray(neighbours.fit(exemplars, codes).predict(asked), dtype=np.intp)
     return said

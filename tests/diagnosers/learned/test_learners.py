@@ -82,7 +82,7 @@ def test_torch_is_left_as_it_was():
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_prototypes_are_as_many_of_each_class_and_spread_over_the_rows():
+def test_exemplars_are_as_many_of_each_class_and_spread_over_the_rows():
     codes = np.repeat([0, 1, 2], [100, 50, 3])
     rows = _drawn(codes, 10)
     assert np.bincount(codes[rows]).tolist() == [10, 10, 3]
