@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curvebench.cli.app import ENOUGH_INSTANCES, DataFile, Json, Quiet, app, given, look_here
+from curvebench.cli.app import (
+    ENOUGH_INSTANCES,
+    DataFile,
+    Force,
+    Json,
+    Output,
+    Quiet,
+    app,
+    given,
+    look_here,
+    show_facts,
+)
 from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table
 from curvebench.spec import SPLITS, CheckFailed, InputError, UsageError
 
@@ -41,7 +52,7 @@ def evaluate(
             "--diagnoser",
             "-d",
             metavar="NAME",
-            help="Name, package.module:attribute, file.py:attribute or exec:program; may be repeated.",
+            help="Name, package.module:attribute, file.py:attribute, exec:program or model.cbm; may be repeated.",
             show_default="rules",
         ),
     ] = None,
@@ -78,9 +89,10 @@ def evaluate(
 
     Value: 0 is doing nothing, 1 is the oracle, negative is worse than doing nothing.
 
-    A diagnoser of your own is looked for in the current folder, then in installed packages. With --isolation it runs in
-    a process of its own under limits (Linux); in a namespace it moreover finds no network, nothing to write to, and
-    the data sets that are named here empty.
+    A diagnoser of your own is looked for in the current folder, then in installed packages. One that learns is fitted
+    on the split train first; a file that curvebench fit wrote (.cbm) holds one that was fitted before. With --isolation
+    it runs in a process of its own under limits (Linux); in a namespace it moreover finds no network, nothing to write
+    to, and the data sets that are named here empty.
 
     Exit code 1 if a diagnoser that was asked for failed.
 
@@ -95,6 +107,7 @@ def evaluate(
     dataset = load(file)
     fitting = dataset if fit_on is None else load(fit_on)
     _say_what_is_not_tried(fitting, dataset)
+    _say_what_was_fitted_elsewhere(asked, fitting)
     splits = list(dict.fromkeys(split)) if split else _scored_splits(dataset)
     names = [*asked, *(name for name in REFERENCES if references and name not in asked)]
     if "constant-best" in names and "constant-best" not in asked and not fitting.split("train").is_scored.any():
@@ -191,6 +204,17 @@ def _say_what_is_not_tried(fit_on: Dataset, dataset: Dataset) -> None:
     actions = [(diagnosis, fit_on.meta.remedies[i]) for diagnosis, i in fit_on.meta.fixed_actions.items()]
     if absent := [f"{remedy} ({diagnosis})" for diagnosis, remedy in actions if remedy not in tried]:
         say(f"note: the nearest tried remedy stands in for {', '.join(absent)}, which the scored data set has not")
+
+
+def _say_what_was_fitted_elsewhere(asked: Sequence[str], fit_on: Dataset) -> None:
+    """Note which fitted models come from another data set than the one that diagnosers are fitted on now."""
+    from curvebench.data.dataset import content_sha256
+    from curvebench.diagnosers.learned.models import SUFFIX, load_model
+
+    for path in (name for name in asked if name.endswith(SUFFIX)):
+        origin = load_model(path).origin.dataset_sha256
+        if origin != content_sha256(fit_on):
+            say(f"note: {path} was fitted on another data set ({origin or 'its file does not say which'})")
 
 
 def _evaluate_all(
@@ -300,6 +324,52 @@ def check_diagnoser(
         show_table([Column("check"), Column("track"), Column("outcome"), Column("what went wrong")], rows)
     if failed := [f for f in findings if f.problem]:
         raise CheckFailed(f"{name} does not keep the contract: {len(failed)} of {len(findings)} checks failed.")
+
+
+@app.command()
+def fit(
+    file: DataFile,
+    diagnoser: Annotated[
+        str, typer.Option("--diagnoser", "-d", metavar="NAME", help="Name of a learned diagnoser.", show_default=False)
+    ],
+    output: Output,
+    track: Annotated[
+        str | None,
+        typer.Option(help="What it is shown: curve, telemetry or config.", show_default="the least it needs"),
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Fit a diagnoser on the split train and store it, to be used without fitting it again.
+
+    The file (.cbm) holds numbers only, no code. Score it with curvebench evaluate FILE --diagnoser MODEL.
+
+    Example: [bold]curvebench fit quick.h5 --diagnoser boosting -o boosting.cbm[/bold]
+    """
+    from curvebench.data.dataset import content_sha256
+    from curvebench.data.store import load
+    from curvebench.diagnosers import make_diagnoser
+    from curvebench.diagnosers.learned.models import check_storable, load_model, save_model
+    from curvebench.evaluation.evaluate import fit_on_train
+
+    made = make_diagnoser(diagnoser)
+    check_storable(made, output, overwrite=force)
+    dataset = load(file)
+    with output_to_stderr():
+        fitted = fit_on_train(dataset, made, track=track)
+    save_model(fitted, output, dataset_sha256=content_sha256(dataset), overwrite=force)
+    origin = load_model(output).origin
+    if as_json:
+        show_json(asdict(origin))
+    else:
+        show_facts(
+            {
+                "wrote": output,
+                "track": f"{origin.track}, {origin.n_points} points",
+                "diagnoses": ", ".join(origin.diagnoses),
+                "data set": origin.dataset_sha256,
+            }
+        )
 
 
 @app.command()

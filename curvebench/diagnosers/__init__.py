@@ -16,6 +16,7 @@ from typing import Any
 from curvebench.diagnosers.adapters import Classifier, OneCurveAtATime, is_classifier
 from curvebench.diagnosers.external import External
 from curvebench.diagnosers.features import FEATURES
+from curvebench.diagnosers.learned.models import SUFFIX, load_model
 from curvebench.diagnosers.tools import TOOLS, VARIANTS
 from curvebench.spec import Diagnoser, UsageError
 
@@ -74,6 +75,26 @@ DIAGNOSERS: Mapping[str, Entry] = {
     "forest": Entry(
         "curvebench.diagnosers.learned:Forest",
         "a random forest on 30 simple features of the curves, fitted on train",
+        kind="learned",
+    ),
+    "boosting": Entry(
+        "curvebench.diagnosers.learned.boosting:Boosting",
+        "gradient boosted trees on 122 features of the curves, calibrated, fitted on train",
+        kind="learned",
+    ),
+    "dtw-1nn": Entry(
+        "curvebench.diagnosers.learned.nearest:NearestNeighbour",
+        "the nearest of 1,000 curves of train by dynamic time warping (extra aeon)",
+        kind="learned",
+    ),
+    "minirocket": Entry(
+        "curvebench.diagnosers.learned.minirocket:MiniRocketRidge",
+        "random convolutions with a linear head, calibrated, fitted on train (extra aeon)",
+        kind="learned",
+    ),
+    "cnn": Entry(
+        "curvebench.diagnosers.learned.convolution:ConvolutionalNetwork",
+        "a small convolutional network, calibrated, fitted on train (extra torch)",
         kind="learned",
     ),
     **{
@@ -165,7 +186,7 @@ def find_entry(name: str) -> Entry:
     suggestion = f" Did you mean {near[0]!r}?" if near else ""
     raise UsageError(
         f"There is no diagnoser {name!r}.{suggestion} Known are {', '.join(known)}; your own is named as "
-        f"package.module:attribute, path/to/file.py:attribute or {PROGRAM}program."
+        f"package.module:attribute, path/to/file.py:attribute or {PROGRAM}program, a fitted one by its file ({SUFFIX})."
     )
 
 
@@ -205,13 +226,16 @@ def resolve(diagnoser: object) -> Diagnoser:
 
     Args:
         diagnoser: a name of the registry, or of an entry point of the group `ENTRY_POINTS`; "package.module:attribute";
-            "path/to/file.py:attribute"; "exec:program --with arguments", see `External`; a class without required
-            arguments; an object with `predict_proba`; a classifier of scikit-learn, aeon or sktime, see `Classifier`;
-            or a function of one curve, see `OneCurveAtATime`.
+            "path/to/file.py:attribute"; "exec:program --with arguments", see `External`; the path of a fitted model,
+            ending in ".cbm"; a class without required arguments; an object with `predict_proba`; a classifier of
+            scikit-learn, aeon or sktime, see `Classifier`; or a function of one curve, see `OneCurveAtATime`.
 
     Raises:
         UsageError: if it is nothing of the kind, can't be imported or can't be constructed.
+        InputError: if it is the path of a file that is no model.
     """
+    if isinstance(diagnoser, str) and diagnoser.endswith(SUFFIX):
+        return load_model(diagnoser)
     if isinstance(diagnoser, str):
         return _resolve_name(diagnoser)
     if inspect.isclass(diagnoser):

@@ -75,9 +75,9 @@ def evaluate(
 
     Args:
         dataset: the labelled runs.
-        diagnoser: a name, a class, an object with `predict_proba`, a classifier, or a function of one curve; see
-            `curvebench.diagnosers.resolve`. Of the names, "oracle" and "constant-best" are references: they are told
-            answers that no diagnoser is shown.
+        diagnoser: a name, the path of a fitted model, a class, an object with `predict_proba`, a classifier, or a
+            function of one curve; see `curvebench.diagnosers.resolve`. Of the names, "oracle" and "constant-best" are
+            references: they are told answers that no diagnoser is shown.
         split: one of `SPLITS`.
         track: what the diagnoser is shown, one of `TRACKS`; by default the smallest that it needs.
         n_bootstrap: draws from which the intervals are taken.
@@ -347,6 +347,29 @@ def judge(dataset: Dataset, diagnoser: object, *, split: str = "test", track: st
     _fit(candidate, dataset, dataset, track, "whole")
     answers = _ask(candidate, _shown(dataset, track, sheet.rows), is_timed=False)
     return _judgement(sheet, answers, _treatment(sheet, answers, dataset, dataset))
+
+
+def fit_on_train(dataset: Dataset, diagnoser: object, *, track: str | None = None) -> Diagnoser:
+    """Make a diagnoser and fit it on the scored runs of the split `train`, as `evaluate` does before it scores.
+
+    Args:
+        dataset: the labelled runs.
+        diagnoser: with `fit`; given as to `evaluate`, but no reference.
+        track: what it is shown, one of `TRACKS`; by default the smallest that it needs.
+
+    Returns:
+        The fitted diagnoser.
+
+    Raises:
+        UsageError: there is no such diagnoser or track, or it has no `fit`.
+        InputError: `train` has no scored runs.
+    """
+    candidate: Any = resolve(diagnoser)
+    if not _has(candidate, "fit"):
+        raise UsageError(f"{name_of(diagnoser)} is not fitted to anything: it has no method fit(X, y).")
+    _fit(candidate, dataset, dataset, checked_track(candidate, track), "whole")
+    made: Diagnoser = candidate
+    return made
 
 
 def _has(candidate: object, method: str) -> bool:

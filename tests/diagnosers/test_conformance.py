@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from extras import skip_without_what_it_needs
 
 from curvebench.diagnosers import DIAGNOSERS, make_diagnoser
 from curvebench.diagnosers.conformance import CHECKS, check, make_curves
@@ -16,6 +17,7 @@ not be installed and take their time, have a shorter suite of their own."""
 
 
 def make(name: str) -> Diagnoser:
+    skip_without_what_it_needs(name)
     return ConstantBest(Remedy(Action.RESTART, 10.0)) if name == "constant-best" else make_diagnoser(name)
 
 

@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+from extras import NEEDED, skip_without_what_it_needs
 
 from curvebench.diagnosers import (
     DIAGNOSERS,
@@ -51,7 +52,7 @@ def test_every_entry_has_one_line_and_can_be_found():
         assert entry.description
         assert "\n" not in entry.description
         assert entry.kind in KINDS
-        if not entry.is_reference and entry.kind != "tool":  # tools need not be installed
+        if not entry.is_reference and entry.kind != "tool" and name not in NEEDED:
             assert isinstance(make_diagnoser(name), Diagnoser)
 
 
@@ -61,6 +62,15 @@ def test_kinds_follow_the_names():
     assert of_kind["one-liner"] == {name for name in DIAGNOSERS if name.startswith("zoo/")}
     assert of_kind["published"] == {name for name in DIAGNOSERS if name.startswith("published/")}
     assert of_kind["rules"] == {"rules", "rules-tuned"}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_needs_a_package_says_so_while_it_is_missing(name, monkeypatch):
+    skip_without_what_it_needs(name)
+    assert isinstance(make_diagnoser(name), Diagnoser)
+    monkeypatch.setattr("curvebench.diagnosers.learned.fitted.find_spec", lambda package: None)
+    with pytest.raises(UsageError, match=rf"needs {NEEDED[name]}, .* pip install 'curvebench\[{NEEDED[name]}\]'"):
+        resolve(name)
 
 
 def test_an_unknown_name_gets_a_suggestion_and_the_list():
