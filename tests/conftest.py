@@ -25,6 +25,9 @@ from curvebench.spec import (
     Remedy,
 )
 
+collect_ignore = ["oracles/fails_to_import.py"]
+"""A module that ends the program when it is imported, which a search for doctests would do."""
+
 Array = np.ndarray[Any, Any]
 
 REMEDIES = (
