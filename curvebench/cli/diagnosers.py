@@ -15,6 +15,7 @@ from curvebench.spec import SPLITS, CheckFailed, InputError, UsageError
 
 if TYPE_CHECKING:
     from curvebench.data.dataset import Dataset
+    from curvebench.evaluation.evaluate import Judgement
     from curvebench.evaluation.results import Result
 
 REFERENCES = ("constant", "constant-best", "chance", "oracle")
@@ -188,6 +189,63 @@ def _score_cell(score: float, interval: tuple[float, float], shape: tuple[int, i
         return "undefined".rjust(width)
     low, high = (f"{bound:z.{digits}f}" for bound in interval)
     return f"{score:z{width}.{digits}f} [{low}, {high}]"
+
+
+@app.command()
+def compare(
+    file: DataFile,
+    before: Annotated[
+        str,
+        typer.Argument(metavar="BEFORE", help="A diagnoser: name, or package.module:attribute.", show_default=False),
+    ],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help="Another one.", show_default=False)],
+    split: Annotated[str, typer.Option(help="Split to score on.")] = "test",
+    as_json: Json = False,
+) -> None:
+    """Compare two diagnosers on the same runs: every score, how it differs, and a 95 % interval of that.
+
+    The problem instances are drawn again for both together, so the interval is narrower than those of the two scores
+    suggest. Half of its width is about the smallest difference that the data set can show.
+
+    Example: [bold]curvebench compare mini rules forest[/bold]
+    """
+    from curvebench.data.store import load
+    from curvebench.evaluation.comparison import compare as compare_judgements
+    from curvebench.evaluation.evaluate import examine
+
+    with output_to_stderr():
+        _look_up([before, after], [split], None)
+        dataset = load(file)
+        examined = [examine(dataset, name, split=split) for name in (before, after)]
+    first, second = (_judgement_of(result, judgement) for result, judgement in examined)
+    differences = compare_judgements(first, second)
+    if as_json:
+        shown = {name: difference.to_json() for name, difference in differences.items()}
+        show_json({"before": before, "after": after, "split": split, "differences": shown})
+        return
+    show(f"{split}: {len(second.rows):,} runs of {len(second.family)} problem instances")
+    show_table(
+        [
+            Column("score"),
+            *(Column(title, is_number=True) for title in (before, after, "difference", "95 % interval", "half of it")),
+        ],
+        [
+            [
+                d.score,
+                *(f"{number:.3f}" for number in (d.before, d.after, d.change)),
+                f"[{d.interval[0]:.3f}, {d.interval[1]:.3f}]",
+                f"{d.half_width:.3f}",
+            ]
+            for d in differences.values()
+        ],
+    )
+
+
+def _judgement_of(result: Result, judgement: Judgement | None) -> Judgement:
+    """What was judged; a diagnoser that failed is a check that failed."""
+    if judgement is None:
+        raise CheckFailed(f"{result.diagnoser} on {result.split}: {result.status}: {result.message.rstrip('.')}")
+    return judgement
 
 
 @app.command()

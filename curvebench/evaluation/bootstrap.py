@@ -75,10 +75,37 @@ def intervals(
     Returns:
         Score -> (lower, upper); from the draws where the score is defined, NaN where there are none.
     """
-    # One product per column: equal columns give bitwise equal sums, which a single matrix product does not promise.
-    columns = [weights.astype(np.float64) @ column for column in np.ascontiguousarray(sums.T)]
-    drawn = scores_from_sums(np.stack(columns, axis=1))
+    drawn = scores_from_sums(_drawn_sums(sums, weights))
     return {name: _interval(values, level) for name, values in drawn.items()}
+
+
+def intervals_of_differences(
+    before: Float,
+    after: Float,
+    weights: Int,
+    scores_from_sums: Callable[[Float], Mapping[str, Float]],
+    level: float = CONFIDENCE_LEVEL,
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of how scores change, after less before, where both are drawn together (paired).
+
+    Args:
+        before: (n_instances, n_sums).
+        after: (n_instances, n_sums), of the same instances.
+        weights: (n_draws, n_instances), as from `draw_weights`.
+        scores_from_sums: (n_draws, n_sums) -> score -> (n_draws,).
+        level: share of the draws inside.
+
+    Returns:
+        Score -> (lower, upper); from the draws where both scores are defined, NaN where there are none.
+    """
+    of_before, of_after = (scores_from_sums(_drawn_sums(sums, weights)) for sums in (before, after))
+    return {name: _interval(of_after[name] - of_before[name], level) for name in of_after}
+
+
+def _drawn_sums(sums: Float, weights: Int) -> NDArray[np.float64]:
+    """(n_draws, n_sums); one product per column: equal columns give bitwise equal sums, a matrix product may not."""
+    columns = [weights.astype(np.float64) @ column for column in np.ascontiguousarray(sums.T)]
+    return np.stack(columns, axis=1)
 
 
 def _interval(values: Float, level: float) -> tuple[float, float]:

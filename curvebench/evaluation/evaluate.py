@@ -88,6 +88,20 @@ def evaluate(
         InputError: if the split has no scored runs, or a diagnoser is to be fitted and `train` has none, or curves of
             another length.
     """
+    return examine(dataset, diagnoser, split=split, track=track, n_bootstrap=n_bootstrap, name=name, fit_on=fit_on)[0]
+
+
+def examine(
+    dataset: Dataset,
+    diagnoser: object,
+    *,
+    split: str = "test",
+    track: str | None = None,
+    n_bootstrap: int = 1000,
+    name: str | None = None,
+    fit_on: Dataset | None = None,
+) -> tuple[Result, Judgement | None]:
+    """The result of `evaluate`, and what each run brought, None where there are no scores; arguments as there."""
     if n_bootstrap < 1:
         raise UsageError(f"Intervals need at least one bootstrap draw, not {n_bootstrap}.")
     if fit_on is None:
@@ -110,12 +124,14 @@ def evaluate(
     try:
         answers = _ask(candidate, _shown(dataset, track, sheet.rows), training)
     except InvalidOutput as error:
-        return replace(result, status=INVALID_OUTPUT, message=_one_line(str(error)))
+        return replace(result, status=INVALID_OUTPUT, message=_one_line(str(error))), None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a foreign diagnoser does is its result, not our end
-        return replace(result, status=FAILED, message=_one_line("".join(format_exception_only(error))))
-    return _scored(result, sheet, answers, dataset, fit_on, n_bootstrap)
+        return replace(result, status=FAILED, message=_one_line("".join(format_exception_only(error)))), None
+    treatment = _treatment(sheet, answers, dataset, fit_on)
+    judgement = Judgement(_judged(sheet, answers, treatment, dataset), sheet.rows, sheet.instance, sheet.family)
+    return _scored(result, judgement, answers, treatment, n_bootstrap), judgement
 
 
 @dataclass(frozen=True)
@@ -133,6 +149,11 @@ class Judgement:
     rows: Int
     instance: Int
     family: NDArray[np.str_]
+
+    @property
+    def sums(self) -> NDArray[np.float64]:
+        """(n_instances, n_sums) what scores are computed from."""
+        return sums_by_instance(self.judged, self.instance, len(self.family))
 
 
 def judge(dataset: Dataset, diagnoser: object, *, split: str = "test", track: str | None = None) -> Judgement:
@@ -389,13 +410,9 @@ def _checked_prescriptions(said: object, n_curves: int) -> list[Remedy]:
 # --------------------------------------------------------------------------------------------- the scores
 
 
-def _scored(
-    result: Result, sheet: _AnswerSheet, answers: _Answers, dataset: Dataset, fit_on: Dataset, n_bootstrap: int
-) -> Result:
-    treatment = _treatment(sheet, answers, dataset, fit_on)
-    judged = _judged(sheet, answers, treatment, dataset)
-    sums = sums_by_instance(judged, sheet.instance, len(sheet.family))
-    weights = draw_weights(strata(sheet.family), n_bootstrap)
+def _scored(result: Result, judgement: Judgement, answers: _Answers, treatment: Treatment, n_bootstrap: int) -> Result:
+    judged = judgement.judged
+    weights = draw_weights(strata(judgement.family), n_bootstrap)
     return replace(
         result,
         counts=replace(
@@ -405,7 +422,7 @@ def _scored(
             n_unmatched=int(treatment.is_unmatched.sum()),
         ),
         scores=scores(judged),
-        intervals=intervals(sums, weights, scores_from_sums),
+        intervals=intervals(judgement.sums, weights, scores_from_sums),
         confusion=tuple(tuple(row) for row in confusion(judged).tolist()),
         microseconds_per_curve=answers.microseconds_per_curve,
     )

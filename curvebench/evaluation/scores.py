@@ -31,6 +31,9 @@ SCORES: tuple[str, ...] = (
 )
 """Names of all scores, in the order in which they are reported."""
 
+LOWER_IS_BETTER = frozenset({"false_alarms_per_100_healthy", "log_loss", "brier"})
+"""Scores of which a diagnoser wants to have little; of all others much."""
+
 _SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 """Probabilities are raised to this before their logarithm is taken, as `sklearn.metrics.log_loss` does."""
 
