@@ -34,6 +34,8 @@ MAY_IMPORT = {
     "generation": {"spec", "remedies", "materiality", "t_quantiles", "data"},
     "evaluation": {"spec", "remedies", "materiality", "data", "diagnosers"},
     "plots": {"spec", "data"},
+    "guard": {"spec", "console", "data", "evaluation", "plots"},
+    "pytest_plugin": {"spec", "data", "evaluation", "guard"},
     "claims": {"spec", "remedies", "data", "generation", "plots"},
     "__init__": {"spec", "data", "generation", "evaluation"},
     "cli": {"__init__", "spec", "console", "data", "diagnosers", "generation", "evaluation", "plots", "claims"},
@@ -55,6 +57,7 @@ ROOMS = {
     ),
     "typer": ("cli/",),
     "rich": ("console.py",),
+    "pytest": ("pytest_plugin.py",),
     "pydantic": ("generation/recipe.py",),
     "pydantic_core": ("generation/recipe.py",),
 }

@@ -28,7 +28,7 @@ from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.spec import LABELS, SPLITS
 
 COMMANDS = (
-    "generate", "info", "verify", "relabel", "plot", "phenomena", "evaluate", "audit", "claims",
+    "generate", "info", "verify", "relabel", "subset", "plot", "phenomena", "evaluate", "compare", "audit", "claims",
     "recipes", "diagnosers",
 )  # fmt: skip
 SUMMARY = {"n_runs", "n_cells", "labels", "splits", "content_sha256", "recipe", "format_version"}
