@@ -52,7 +52,6 @@ ROOMS = {
         "generation/problems/bundled.py",
         "data/neighbours.py",
         "diagnosers/learned.py",
-        "evaluation/scores.py",
         "evaluation/audit/",
     ),
     "typer": ("cli/",),

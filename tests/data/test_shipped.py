@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +84,16 @@ def test_commands_take_the_name(tmp_path, monkeypatch):
     assert command("evaluate", "mini", "--no-references").code == 0
     assert command("plot", "mini", "-o", "mini.png").code == 0
     assert (tmp_path / "mini.png").stat().st_size > 10_000
+
+
+def test_an_evaluation_of_mini_imports_nothing_that_it_can_do_without():
+    """So it takes two seconds and not five."""
+    code = """
+import sys
+sys.argv = ["curvebench", "evaluate", "mini", "--quiet"]
+from curvebench.cli import main
+main()
+print(*sorted({name.split(".")[0] for name in sys.modules} & {"sklearn", "scipy", "numba", "matplotlib", "pydantic"}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
+    assert done.stdout.splitlines()[-1] == ""
