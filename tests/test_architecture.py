@@ -43,8 +43,13 @@ MAY_IMPORT = {
 }
 """Part of the house -> the parts that it may import beside itself. A new part has to find its place here."""
 
+TOOL_LIBRARIES = (
+    "gradsnitch", "lightning", "pandas", "pytscope", "silver_diagnostics", "sk_autod", "training_doctor",
+    "trainproof", "trainspotter",
+)  # fmt: skip
+
 ROOMS = {
-    "torch": ("generation/engine/stacked.py", "generation/engine/modules.py"),
+    "torch": ("generation/engine/stacked.py", "generation/engine/modules.py", "diagnosers/tools/"),
     "numba": ("generation/engine/",),
     "h5py": ("data/store.py",),
     "matplotlib": ("plots/", "claims/pictures.py"),
@@ -59,6 +64,7 @@ ROOMS = {
     "pytest": ("pytest_plugin.py",),
     "pydantic": ("generation/recipe.py",),
     "pydantic_core": ("generation/recipe.py",),
+    **dict.fromkeys(TOOL_LIBRARIES, ("diagnosers/tools/",)),
 }
 """Library -> the only files, or folders of them, that may import it."""
 
@@ -188,7 +194,7 @@ def test_what_a_registry_names_exists(target):
 def test_names_are_words_that_are_typed_easily(registry):
     assert registry
     for name in registry:
-        assert re.fullmatch(r"([a-z0-9]+/)?[a-z0-9]+([-_][a-z0-9]+)*", name)
+        assert re.fullmatch(r"([a-z0-9]+(-[a-z0-9]+)*/)?[a-z0-9]+([-_][a-z0-9]+)*", name)
 
 
 def test_recipes_are_called_like_their_files():

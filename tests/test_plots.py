@@ -17,7 +17,7 @@ from curvebench import plots
 from curvebench.data.counterfactuals import curve_after
 from curvebench.data.dataset import Dataset
 from curvebench.data.neighbours import lookalikes
-from curvebench.data.phenomena import PHENOMENA
+from curvebench.data.phenomena import PHENOMENA, find_phenomena
 from curvebench.generation.label import Thresholds
 from curvebench.spec import DIAGNOSES, InputError, UsageError
 
@@ -318,8 +318,8 @@ def test_every_phenomenon_has_its_panel_and_only_its_own_runs(dataset):
     figure = plots.draw_phenomena(dataset)
     panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
     assert [axes.get_title(loc="left") for axes in panels] == list(PHENOMENA)
-    for axes, phenomenon in zip(panels, PHENOMENA.values(), strict=True):
-        shown = np.flatnonzero(phenomenon.is_shown(dataset))
+    for axes, is_shown in zip(panels, find_phenomena(dataset).values(), strict=True):
+        shown = np.flatnonzero(is_shown)
         curves = [line.get_ydata() for line in axes.lines if len(line.get_ydata()) == dataset["train_loss"].shape[1]]
         assert len(curves) == min(plots.EXAMPLES, len(shown))
         relative = dataset["train_loss"][shown].astype(float) / dataset["loss_cap"][shown, None]

@@ -302,16 +302,17 @@ def phenomena(
 
     Example: [bold]curvebench phenomena quick.h5 -o phenomena.png[/bold]
     """
-    from curvebench.data.phenomena import PHENOMENA, count_phenomena
+    from curvebench.data.phenomena import PHENOMENA, count_phenomena, find_phenomena
     from curvebench.data.store import load
     from curvebench.plots import check_picture, save_phenomena
 
     if output is not None:
         check_picture(output, overwrite=force)
     dataset = load(file)
-    counts = count_phenomena(dataset)
+    found = find_phenomena(dataset)
+    counts = count_phenomena(dataset, found)
     if output is not None:
-        save_phenomena(dataset, output, overwrite=force)
+        save_phenomena(dataset, output, found, overwrite=force)
     if as_json:
         show_json({"file": str(file), "phenomena": counts})
         return

@@ -257,7 +257,7 @@ def diagnosers(as_json: Json = False) -> None:
     from curvebench.diagnosers import DIAGNOSERS
 
     if as_json:
-        show_json([{"name": name, "description": entry.description} for name, entry in DIAGNOSERS.items()])
+        show_json([{"name": name, "kind": e.kind, "description": e.description} for name, e in DIAGNOSERS.items()])
         return
-    rows = [[name, entry.description] for name, entry in DIAGNOSERS.items()]
-    show_table([Column("name"), Column("description")], rows)
+    rows = [[name, entry.kind, entry.description] for name, entry in DIAGNOSERS.items()]
+    show_table([Column("name"), Column("kind", dispensable=1), Column("description")], rows)

@@ -58,10 +58,10 @@ def _positive(dataset: Dataset) -> NDArray[np.float64]:
 # ----------------------------------------------------------------------------------------------- plateaus
 
 LEVEL = 1.1
-"""A plateau: the third quarter's mean loss is within a tenth of the last quarter's (geometric means)."""
+"""Level: the third quarter's mean loss is within a tenth of the last quarter's (geometric means)."""
 
 FALLEN = 1.25
-"""And the loss has fallen: it began at least this many times as high as the last quarter is."""
+"""A plateau is level and has fallen: it began at least this many times as high as the last quarter is."""
 
 NEAR_FLOOR = 2.0
 """A run that ends within this factor of the lowest loss that noisy labels allow stands on that floor."""
@@ -105,15 +105,30 @@ def causes_of_plateaus(dataset: Dataset) -> NDArray[np.str_]:
     """
     if dataset.n_points < 4:
         return np.full(len(dataset), "")
-    quarters = [part.mean(axis=1) for part in np.array_split(np.log10(_positive(dataset)), 4, axis=1)]
-    start = np.log10(_positive(dataset))[:, 0]
-    is_plateau = (np.abs(quarters[3] - quarters[2]) < np.log10(LEVEL)) & (start - quarters[3] > np.log10(FALLEN))
+    logs = np.log10(_positive(dataset))
+    has_fallen = logs[:, 0] - _quarters(logs)[3] > np.log10(FALLEN)
     with np.errstate(invalid="ignore", divide="ignore"):
         over_floor = dataset["final_loss"] / dataset["loss_floor"]
     on_floor = (over_floor > 1 / NEAR_FLOOR) & (over_floor < NEAR_FLOOR)
     healthy = np.where(on_floor, LABEL_NOISE, CONVERGED)
     cause = np.where(dataset.labels == Diagnosis.HEALTHY, healthy, dataset.labels)
-    return np.where(is_plateau & _is_positive(dataset) & np.isin(cause, CAUSES), cause, "")
+    return np.where(is_level(dataset) & has_fallen & np.isin(cause, CAUSES), cause, "")
+
+
+def is_level(dataset: Dataset) -> Bool:
+    """Whether each run's loss hardly changes between the last two quarters, (n_runs,).
+
+    Never with fewer than four points, or where the loss is not finite and positive everywhere.
+    """
+    if dataset.n_points < 4:
+        return np.zeros(len(dataset), dtype=np.bool_)
+    _, _, third, last = _quarters(np.log10(_positive(dataset)))
+    return np.asarray((np.abs(last - third) < np.log10(LEVEL)) & _is_positive(dataset))
+
+
+def _quarters(logs: Float) -> list[Float]:
+    """Means of the four quarters of the points, (n,) each."""
+    return [part.mean(axis=1) for part in np.array_split(logs, 4, axis=1)]
 
 
 def lookalikes(dataset: Dataset) -> dict[tuple[str, str], Lookalikes]:

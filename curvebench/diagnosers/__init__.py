@@ -6,14 +6,19 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.diagnosers.features import FEATURES
+from curvebench.diagnosers.tools import TOOLS, VARIANTS
 from curvebench.spec import DIAGNOSES, Diagnoser, Float, UsageError
+
+KINDS: tuple[str, ...] = ("reference", "one-liner", "rules", "published", "learned", "tool", "external")
+"""What a diagnoser is: a mark on the scale, a single feature, our own rules, rules that others published, fitted to
+curves, a tool that others made, or a program of somebody's own."""
 
 
 @dataclass(frozen=True)
@@ -25,32 +30,97 @@ class Entry:
         description: one line.
         arguments: what the class is made with.
         is_reference: whether its constructor is told answers by the evaluator; it can't be made without.
+        kind: one of `KINDS`.
     """
 
     target: str
     description: str
     arguments: tuple[str, ...] = ()
     is_reference: bool = False
+    _: KW_ONLY
+    kind: str
 
 
 DIAGNOSERS: Mapping[str, Entry] = {
     "rules": Entry(
-        "curvebench.diagnosers.rules:Rules", "the curves as they are taught: a dozen rules, each with its evidence"
+        "curvebench.diagnosers.rules:Rules",
+        "the curves as they are taught: a dozen rules, each with its evidence",
+        kind="rules",
     ),
-    "constant": Entry("curvebench.diagnosers.trivial:Constant", "always healthy: do nothing"),
-    "chance": Entry("curvebench.diagnosers.trivial:Chance", "one of the six diagnoses, drawn from the curve's bytes"),
+    "constant": Entry("curvebench.diagnosers.trivial:Constant", "always healthy: do nothing", kind="reference"),
+    "chance": Entry(
+        "curvebench.diagnosers.trivial:Chance",
+        "one of the six diagnoses, drawn from the curve's bytes",
+        kind="reference",
+    ),
     "constant-best": Entry(
-        "curvebench.diagnosers.trivial:ConstantBest", "the one remedy that is best for all of train", is_reference=True
+        "curvebench.diagnosers.trivial:ConstantBest",
+        "the one remedy that is best for all of train",
+        is_reference=True,
+        kind="reference",
     ),
     "oracle": Entry(
-        "curvebench.diagnosers.trivial:Oracle", "knows the labels, and what helped the other seeds", is_reference=True
+        "curvebench.diagnosers.trivial:Oracle",
+        "knows the labels, and what helped the other seeds",
+        is_reference=True,
+        kind="reference",
+    ),
+    "rules-tuned": Entry(
+        "curvebench.diagnosers.tuned:TunedRules", "the same rules with thresholds fitted on train", kind="rules"
     ),
     "forest": Entry(
-        "curvebench.diagnosers.learned:Forest", "a random forest on 30 simple features of the curves, fitted on train"
+        "curvebench.diagnosers.learned:Forest",
+        "a random forest on 30 simple features of the curves, fitted on train",
+        kind="learned",
     ),
     **{
-        f"zoo/{name}": Entry("curvebench.diagnosers.oneliners:OneLiner", f"one feature: {feature.meaning}", (name,))
+        name: Entry(f"curvebench.diagnosers.published.{target}", description, arguments, kind="published")
+        for name, target, description, arguments in (
+            ("published/umlaut", "umlaut:Umlaut", "UMLAUT's checks of losses and learning rate", ()),
+            ("published/autotrainer", "autotrainer:AutoTrainer", "AutoTrainer's training problems", ()),
+            ("published/sagemaker", "sagemaker:SageMakerDebugger", "rules of SageMaker Debugger", ()),
+            ("published/lr-finder", "lr_finder:LearningRateFinder", "fastai's and Lightning's test of divergence", ()),
+            (
+                "published/torch-lr-finder",
+                "lr_finder:LearningRateFinder",
+                "torch-lr-finder's test of divergence",
+                ("torch-lr-finder",),
+            ),
+            (
+                "published/plateau",
+                "reduce_on_plateau:ReduceOnPlateau",
+                "torch's ReduceLROnPlateau on the training loss",
+                (),
+            ),
+            (
+                "published/plateau-val",
+                "reduce_on_plateau:ReduceOnPlateau",
+                "torch's ReduceLROnPlateau on the validation loss",
+                ("val_loss",),
+            ),
+            ("published/early-stopping", "early_stopping:EarlyStopping", "Lightning's EarlyStopping", ()),
+            ("published/chee-toulis", "chee_toulis:CheeToulis", "Pflug's test of stationarity (Chee and Toulis)", ()),
+            ("published/sasa", "sasa:Sasa", "the loss test of stationarity that comes with SASA+", ()),
+        )
+    },
+    **{
+        f"zoo/{name}": Entry(
+            "curvebench.diagnosers.oneliners:OneLiner",
+            f"one feature: {feature.meaning}",
+            (name,),
+            kind="one-liner",
+        )
         for name, feature in FEATURES.items()
+    },
+    **{
+        name: Entry(f"curvebench.diagnosers.tools.{target}", description, kind="tool")
+        for name, (target, description) in {**TOOLS, **VARIANTS}.items()
+    },
+    **{
+        f"{name}/full": Entry(
+            f"curvebench.diagnosers.tools.{target}", f"{description}; on all columns", ("config",), kind="tool"
+        )
+        for name, (target, description) in TOOLS.items()
     },
 }
 """Name -> diagnoser, in the order in which they are listed."""

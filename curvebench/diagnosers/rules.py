@@ -4,7 +4,7 @@ What is taught: a loss that shoots up or swings, rate too high; a strong fall th
 slow all the way, rate too low; a fall that freezes, decayed too early; a flat floor far up, wrong output. A rule
 looks at the training loss alone, as a share of what it was at the start, so that the unit of the loss plays no part.
 The thresholds are round numbers with a reason. None was fitted; on the split `train` it was only looked at whether
-the noise of mini-batches sets a rule off.
+the noise of mini-batches sets a rule off. `curvebench.diagnosers.tuned` has the same rules with fitted ones.
 """
 
 from __future__ import annotations
@@ -15,53 +15,15 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from curvebench.spec import DIAGNOSES, Bool, Diagnosis, Float
+from curvebench.spec import DIAGNOSES, Bool, Diagnosis, Float, Int
 
 # ------------------------------------------------------------------------------------------- thresholds
 
 N_BLOCKS = 20
 """A curve is looked at as the means of 20 equal pieces: what the eye follows when it draws a line through noise."""
 
-CLEARLY_ABOVE_START = 1.5
-"""The first value is one mini-batch, often 10 to 20 % off; half as much again is no accident."""
-
-SHOT_UP, NOT_RECOVERED = 2.0, 0.5
-"""Instability is a loss at twice what it should be (tuning playbook, google-research/tuning_playbook); a harmless
-spike early in training, a catapult, is followed by a fall below half of the start."""
-
-GAVE_BACK = 0.5
-"""A loss that ends with more than half of its gain lost again is on its way up."""
-
-SWING = 0.1
-"""Steps from point to point as large as a tenth of all that was gained are swings; the noise of mini-batches is as
-large early in training, so only a loss that stays above half of its start is said to swing."""
-
-BARELY_CHANGED = 0.1
-"""Within a tenth of where it began from the first piece to the last: training has not started."""
-
-STILL_TO_DO_AT_HALF = 0.1
-"""A straight line has half of its fall still to do at half time, an exponential that settles almost nothing."""
-
-STILL_FALLING = 0.03
-"""Of the whole fall, the share that the last quarter of a slow curve still brings, and that of a level one does not."""
-
 SOON = 0.25
 """A curve that is soon level has done nearly all of its fall within this share of training."""
-
-NEARLY_ALL = 0.9
-"""Nearly all of a fall."""
-
-LEVEL = 0.25
-"""Level also to the eye: the second half of training changes the loss by less than a quarter of what it ends at."""
-
-HIGH_FLOOR = 0.25
-"""A strong fall goes below a quarter of the start; a floor above it is one that the output can't get below."""
-
-SMOOTH = 0.003
-"""Steps from point to point, as a share of the loss: a rate that is nearly zero leaves a frozen loss smooth."""
-
-DONE = 0.02
-"""Below a fiftieth of the start there is little left to repair."""
 
 CONFIDENCE = 0.9
 """Probability of the verdict; the other five diagnoses share the rest equally."""
@@ -74,6 +36,51 @@ _LEAST_START, _LEAST_FALL = 1e-12, 0.01
 
 _ROWS_AT_ONCE = 2048
 """Curves looked at together; so few that they stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the rules draw their lines.
+
+    Attributes:
+        clearly_above_start: the first value is one mini-batch, often 10 to 20 % off; half as much again is no accident.
+        shot_up: instability is a loss at twice what it should be (tuning playbook, google-research/tuning_playbook).
+        not_recovered: a harmless spike early in training, a catapult, is followed by a fall below half of the start.
+        gave_back: a loss that ends with more than half of its gain lost again is on its way up.
+        swing: steps from point to point as large as a tenth of all that was gained are swings; the noise of
+            mini-batches is as large early in training, so only a loss that has not recovered is said to swing.
+        barely_changed: within a tenth of where it began from the first piece to the last, training has not started.
+        still_to_do_at_half: a straight line has half of its fall still to do at half time, an exponential that settles
+            almost nothing.
+        still_falling: of the whole fall, the share that the last quarter of a slow curve still brings, and that of a
+            level one does not.
+        nearly_all: nearly all of a fall.
+        level: level also to the eye; the second half of training changes the loss by less than a quarter of what it
+            ends at.
+        high_floor: a strong fall goes below a quarter of the start; a floor above it is one that the output can't get
+            below.
+        smooth: steps from point to point, as a share of the loss; a rate that is nearly zero leaves a frozen loss
+            smooth.
+        done: below a fiftieth of the start there is little left to repair.
+    """
+
+    clearly_above_start: float = 1.5
+    shot_up: float = 2.0
+    not_recovered: float = 0.5
+    gave_back: float = 0.5
+    swing: float = 0.1
+    barely_changed: float = 0.1
+    still_to_do_at_half: float = 0.1
+    still_falling: float = 0.03
+    nearly_all: float = 0.9
+    level: float = 0.25
+    high_floor: float = 0.25
+    smooth: float = 0.003
+    done: float = 0.02
+
+
+AS_TAUGHT = Thresholds()
+"""Round numbers, none of them fitted."""
 
 
 # ------------------------------------------------------------------------------------ what the eye sees
@@ -209,55 +216,55 @@ class Rule:
     Attributes:
         diagnosis: what the rule says.
         evidence: why, in words; names in braces are fields of `Shape`.
-        holds: (n_curves,) bool, whether the curves look like that.
+        holds: from shapes and thresholds to (n_curves,) bool, whether the curves look like that.
     """
 
     diagnosis: Diagnosis
     evidence: str
-    holds: Callable[[Shape], Bool]
+    holds: Callable[[Shape, Thresholds], Bool]
 
 
-def _is_slow(s: Shape) -> Bool:
+def _is_slow(s: Shape, t: Thresholds) -> Bool:
     """Falls, and goes on falling to the end."""
-    still_falls = (s.to_do_at_half > STILL_TO_DO_AT_HALF) & (s.last_quarter > STILL_FALLING)
-    return still_falls & (1 - s.end > BARELY_CHANGED)
+    still_falls = (s.to_do_at_half > t.still_to_do_at_half) & (s.last_quarter > t.still_falling)
+    return still_falls & (1 - s.end > t.barely_changed)
 
 
-def _is_level(s: Shape) -> Bool:
+def _is_level(s: Shape, t: Thresholds) -> Bool:
     """Fell early; the last quarter brings nothing more."""
-    return (s.done_soon > NEARLY_ALL) & (s.last_quarter < STILL_FALLING)
+    return (s.done_soon > t.nearly_all) & (s.last_quarter < t.still_falling)
 
 
-def _is_strong(s: Shape) -> Bool:
+def _is_strong(s: Shape, t: Thresholds) -> Bool:
     """Fell far, and not so far that nothing is left."""
-    return (s.end < HIGH_FLOOR) & (s.end > DONE) & (s.late_change < LEVEL)
+    return (s.end < t.high_floor) & (s.end > t.done) & (s.late_change < t.level)
 
 
 RULES: tuple[Rule, ...] = (
     Rule(
         Diagnosis.LR_TOO_HIGH,
         "the loss is not a finite number everywhere",
-        lambda s: ~s.is_finite,
+        lambda s, t: ~s.is_finite,
     ),
     Rule(
         Diagnosis.LR_TOO_HIGH,
         "the loss ends at {end:.3g} times its start",
-        lambda s: s.end > CLEARLY_ABOVE_START,
+        lambda s, t: s.end > t.clearly_above_start,
     ),
     Rule(
         Diagnosis.HEALTHY,
         "there are too few points to judge, or no loss to lower",
-        lambda s: ~s.is_long | s.is_zero,
+        lambda s, t: ~s.is_long | s.is_zero,
     ),
     Rule(
         Diagnosis.LR_TOO_HIGH,
         "the loss shoots up to {peak:.3g} times its start and is still at {end:.3g} times at the end",
-        lambda s: (s.peak > SHOT_UP) & (s.end > NOT_RECOVERED),
+        lambda s, t: (s.peak > t.shot_up) & (s.end > t.not_recovered),
     ),
     Rule(
         Diagnosis.LR_TOO_LOW,
         "the loss has barely changed: all of it stays within {spread:.1%} of where it began",
-        lambda s: (s.spread < BARELY_CHANGED) & (s.first * CLEARLY_ABOVE_START > 1),
+        lambda s, t: (s.spread < t.barely_changed) & (s.first * t.clearly_above_start > 1),
     ),
     Rule(
         Diagnosis.LR_TOO_LOW,
@@ -268,32 +275,32 @@ RULES: tuple[Rule, ...] = (
     Rule(
         Diagnosis.LR_TOO_HIGH,
         "the loss fell to {lowest:.3g} of its start and then gave back {gave_back:.0%} of that",
-        lambda s: s.gave_back > GAVE_BACK,
+        lambda s, t: s.gave_back > t.gave_back,
     ),
     Rule(
         Diagnosis.LR_TOO_HIGH,
         "the loss stays at {end:.0%} of its start and swings from point to point by {swing:.0%} of all that it gained",
-        lambda s: (s.swing > SWING) & (s.end > NOT_RECOVERED),
+        lambda s, t: (s.swing > t.swing) & (s.end > t.not_recovered),
     ),
     Rule(
         Diagnosis.LATE_LR_TOO_LOW,
         "the loss falls and then freezes at {end:.1%} of its start, moving by no more than {step:.2%}",
-        lambda s: _is_level(s) & (s.end < NOT_RECOVERED) & (s.end > DONE) & (s.step < SMOOTH),
+        lambda s, t: _is_level(s, t) & (s.end < t.not_recovered) & (s.end > t.done) & (s.step < t.smooth),
     ),
     Rule(
         Diagnosis.OUTPUT_MISMATCH,
         "the loss stands on a flat floor at {end:.0%} of its start",
-        lambda s: _is_level(s) & (s.end >= HIGH_FLOOR),
+        lambda s, t: _is_level(s, t) & (s.end >= t.high_floor),
     ),
     Rule(
         Diagnosis.LATE_LR_TOO_HIGH,
         "the loss falls strongly, is soon level at {end:.1%} of its start and keeps bouncing by {step:.1%}",
-        lambda s: _is_level(s) & _is_strong(s),
+        lambda s, t: _is_level(s, t) & _is_strong(s, t),
     ),
     Rule(
         Diagnosis.HEALTHY,
         "the loss falls to {end:.1%} of its start without anything that would call for a remedy",
-        lambda s: np.ones(len(s.end), dtype=np.bool_),
+        lambda s, t: np.ones(len(s.end), dtype=np.bool_),
     ),
 )
 """In this order; the first that holds gives the verdict."""
@@ -323,6 +330,9 @@ class Rules:
 
     track = "curve"
 
+    def __init__(self, thresholds: Thresholds = AS_TAUGHT) -> None:
+        self.thresholds = thresholds
+
     def predict_proba(self, X: Float) -> NDArray[np.float64]:
         """Probabilities: `CONFIDENCE` for the verdict, the rest in equal shares.
 
@@ -335,16 +345,11 @@ class Rules:
         Raises:
             ValueError: if X has another number of axes, no channel or no point.
         """
-        verdict_of_rule = np.array([DIAGNOSES.index(rule.diagnosis) for rule in RULES])
-        rules = [_first_that_holds(shape) for shape in _shapes(X)]
-        verdicts = verdict_of_rule[np.concatenate(rules)]
-        probabilities = np.full((len(verdicts), len(DIAGNOSES)), (1 - CONFIDENCE) / (len(DIAGNOSES) - 1))
-        probabilities[np.arange(len(verdicts)), verdicts] = CONFIDENCE
-        return probabilities
+        return probabilities_of(np.concatenate([diagnoses_of(shape, self.thresholds) for shape in shapes_of(X)]))
 
     def diagnose(self, X: Float) -> list[Verdict]:
         """Verdicts with their evidence; arguments and errors as for `predict_proba`."""
-        return [verdict for shape in _shapes(X) for verdict in _verdicts(shape)]
+        return [verdict for shape in shapes_of(X) for verdict in _verdicts(shape, self.thresholds)]
 
     def explain(self, curve: ArrayLike) -> str:
         """The verdict on one training loss (n_points,), in words.
@@ -356,8 +361,26 @@ class Rules:
         return str(self.diagnose(losses.reshape(1, 1, -1))[0])
 
 
-def _shapes(X: Float) -> Iterator[Shape]:
-    """The shapes of the first channel of X, some thousand curves at a time; at least one, possibly empty."""
+def probabilities_of(diagnoses: Int) -> NDArray[np.float64]:
+    """`CONFIDENCE` for each diagnosis, the rest in equal shares.
+
+    Args:
+        diagnoses: (n_curves,) index into `DIAGNOSES`.
+
+    Returns:
+        (n_curves, 6) float64.
+    """
+    probabilities = np.full((len(diagnoses), len(DIAGNOSES)), (1 - CONFIDENCE) / (len(DIAGNOSES) - 1))
+    probabilities[np.arange(len(diagnoses)), diagnoses] = CONFIDENCE
+    return probabilities
+
+
+def shapes_of(X: Float) -> Iterator[Shape]:
+    """The shapes of the first channel of X, some thousand curves at a time; at least one, possibly empty.
+
+    Raises:
+        ValueError: if X has another number of axes than three, no channel or no point.
+    """
     X = np.asarray(X)
     if X.ndim != 3 or 0 in X.shape[1:]:
         raise ValueError(f"X must be (n_curves, n_channels, n_points) with at least one point, not {X.shape}.")
@@ -366,13 +389,21 @@ def _shapes(X: Float) -> Iterator[Shape]:
         yield shape_of(X[begin : begin + rows_at_once, 0])
 
 
-def _first_that_holds(shape: Shape) -> NDArray[np.intp]:
+def diagnoses_of(shape: Shape, thresholds: Thresholds) -> NDArray[np.intp]:
+    """What the first rule that holds says, (n_curves,) index into `DIAGNOSES`."""
+    return _DIAGNOSIS_OF_RULE[_first_that_holds(shape, thresholds)]
+
+
+_DIAGNOSIS_OF_RULE = np.array([DIAGNOSES.index(rule.diagnosis) for rule in RULES], dtype=np.intp)
+
+
+def _first_that_holds(shape: Shape, thresholds: Thresholds) -> NDArray[np.intp]:
     """(n_curves,) index into `RULES`."""
-    first: NDArray[np.intp] = np.array([rule.holds(shape) for rule in RULES]).argmax(axis=0)
+    first: NDArray[np.intp] = np.array([rule.holds(shape, thresholds) for rule in RULES]).argmax(axis=0)
     return first
 
 
-def _verdicts(shape: Shape) -> Iterator[Verdict]:
-    for i, rule in enumerate(_first_that_holds(shape)):
+def _verdicts(shape: Shape, thresholds: Thresholds) -> Iterator[Verdict]:
+    for i, rule in enumerate(_first_that_holds(shape, thresholds)):
         seen = {field.name: getattr(shape, field.name)[i] for field in fields(shape)}
         yield Verdict(str(RULES[rule].diagnosis), RULES[rule].evidence.format(**seen))

@@ -17,7 +17,7 @@ from curvebench.plots.gallery import MEANING, draw_gallery
 from curvebench.plots.lookalikes import draw_lookalikes
 from curvebench.plots.phenomena import draw_phenomena
 from curvebench.plots.run import draw_run
-from curvebench.spec import InputError, UsageError
+from curvebench.spec import Bool, InputError, UsageError
 
 _WITHOUT_DATE: Mapping[str, dict[str, Any] | None] = {
     ".png": None,
@@ -85,14 +85,22 @@ def check_picture(path: str | Path, *, overwrite: bool = False) -> None:
     check_target(path, overwrite=overwrite)
 
 
-def save_phenomena(dataset: Dataset, path: str | Path, *, overwrite: bool = False) -> None:
+def save_phenomena(
+    dataset: Dataset, path: str | Path, found: Mapping[str, Bool] | None = None, *, overwrite: bool = False
+) -> None:
     """Draw a panel for each phenomenon into a PNG, SVG or PDF file that appears whole or not at all.
+
+    Args:
+        dataset: any data set.
+        path: of the picture.
+        found: as from `curvebench.data.phenomena.find_phenomena`, which is asked by default.
+        overwrite: whether an existing file is replaced.
 
     Raises:
         UsageError: the file's ending is unknown, or it cannot be written.
     """
     check_picture(path, overwrite=overwrite)
-    _publish(lambda: draw_phenomena(dataset), Path(path), overwrite=overwrite)
+    _publish(lambda: draw_phenomena(dataset, found), Path(path), overwrite=overwrite)
 
 
 __all__ = [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from curvebench.data.dataset import Dataset
-from curvebench.data.phenomena import PHENOMENA, count_phenomena, is_plateau
+from curvebench.data.phenomena import PHENOMENA, count_phenomena, find_phenomena
 from curvebench.spec import SPLITS
 
 N_POINTS = 128
@@ -40,7 +40,7 @@ def made(make_dataset):
 
 
 def share(dataset, name):
-    return PHENOMENA[name].is_shown(dataset).mean()
+    return find_phenomena(dataset)[name].mean()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def share(dataset, name):
         ("plateau: rate too high late", FALL, {"diagnosis": "late_lr_too_high"}),
         ("plateau: decayed too early", FALL, {"diagnosis": "late_lr_too_low"}),
         ("plateau: output", FALL, {"diagnosis": "output_mismatch"}),
-        ("plateau: label noise", FALL, {"diagnosis": "healthy", "loss_floor": 0.6}),
+        ("plateau: label noise", FALL, {"diagnosis": "healthy", "loss_floor": 0.08}),
         ("plateau: converged", FALL, {"diagnosis": "healthy", "loss_floor": np.nan}),
         ("edge of stability", RIPPLE, {"diagnosis": "healthy", "batch_size": 256}),
         ("tiny batches", FALL, {"diagnosis": "healthy", "batch_size": 2}),
@@ -105,22 +105,23 @@ def test_the_list_above_is_complete():
 
 @pytest.mark.parametrize(
     ("name", "curve"),
-    [("catapult", FALL), ("catapult", FALL * (1 + np.sin(50 * X))), ("saddle", FALL), ("edge of stability", FALL)],
+    [
+        ("catapult", FALL),
+        ("catapult", FALL * (1 + np.sin(50 * X))),
+        ("saddle", FALL),
+        ("saddle", np.where(X < 0.2, SADDLE + 2 * np.minimum(X, 0.2 - X), SADDLE)),  # rises first
+        ("edge of stability", FALL),
+    ],
 )
 def test_a_plain_fall_shows_nothing_special(made, name, curve):
     assert share(made(curve, diagnosis="healthy", batch_size=256), name) == 0.0
-
-
-@pytest.mark.parametrize(("curve", "flat"), [(FALL, True), (1 - X / 2, False), (1 + X, False), (DYING, False)])
-def test_plateaus_neither_fall_nor_rise(made, curve, flat):
-    assert is_plateau(made(curve)).all() == flat
 
 
 @pytest.mark.parametrize("curve", [DYING, np.full(N_POINTS, np.nan), np.full(N_POINTS, np.inf), np.zeros(N_POINTS)])
 @pytest.mark.parametrize("name", PHENOMENA)
 def test_every_condition_bears_curves_that_died(made, name, curve):
     dataset = made(curve)
-    shown = PHENOMENA[name].is_shown(dataset)
+    shown = find_phenomena(dataset)[name]
     assert shown.shape == (len(dataset),)
     assert shown.dtype == np.bool_
 
@@ -128,9 +129,9 @@ def test_every_condition_bears_curves_that_died(made, name, curve):
 def test_counts_add_up(make_dataset):
     dataset = make_dataset()
     counts = count_phenomena(dataset)
-    for name, phenomenon in PHENOMENA.items():
+    for name, shown in find_phenomena(dataset).items():
         assert set(counts[name]) == set(SPLITS)
-        assert sum(sum(by_label.values()) for by_label in counts[name].values()) == phenomenon.is_shown(dataset).sum()
+        assert sum(sum(by_label.values()) for by_label in counts[name].values()) == shown.sum()
     crawls = counts["crawls"]["train"]
     assert crawls["lr_too_low"] == np.sum((dataset["diagnosis"] == "lr_too_low") & (dataset["split"] == "train"))
     assert crawls["healthy"] == 0

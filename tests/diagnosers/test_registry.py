@@ -8,7 +8,7 @@ import types
 import numpy as np
 import pytest
 
-from curvebench.diagnosers import DIAGNOSERS, InvalidOutput, OneCurveAtATime, make_diagnoser, name_of, resolve
+from curvebench.diagnosers import DIAGNOSERS, KINDS, InvalidOutput, OneCurveAtATime, make_diagnoser, name_of, resolve
 from curvebench.diagnosers.trivial import Chance, Constant
 from curvebench.spec import DIAGNOSES, Diagnoser, UsageError
 
@@ -38,8 +38,17 @@ def test_every_entry_has_one_line_and_can_be_found():
     for name, entry in DIAGNOSERS.items():
         assert entry.description
         assert "\n" not in entry.description
-        if not entry.is_reference:
+        assert entry.kind in KINDS
+        if not entry.is_reference and entry.kind != "tool":  # tools need not be installed
             assert isinstance(make_diagnoser(name), Diagnoser)
+
+
+def test_kinds_follow_the_names():
+    of_kind = {kind: {name for name, entry in DIAGNOSERS.items() if entry.kind == kind} for kind in KINDS}
+    assert of_kind["reference"] == {"constant", "chance", "constant-best", "oracle"}
+    assert of_kind["one-liner"] == {name for name in DIAGNOSERS if name.startswith("zoo/")}
+    assert of_kind["published"] == {name for name in DIAGNOSERS if name.startswith("published/")}
+    assert of_kind["rules"] == {"rules", "rules-tuned"}
 
 
 def test_an_unknown_name_gets_a_suggestion_and_the_list():

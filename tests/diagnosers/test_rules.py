@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from curvebench.diagnosers.rules import CONFIDENCE, RULES, Rules, Verdict, shape_of
+from curvebench.diagnosers.rules import AS_TAUGHT, CONFIDENCE, RULES, Rules, Verdict, shape_of
 from curvebench.spec import DIAGNOSES
 
 T = np.linspace(0, 1, 128)
@@ -65,7 +65,7 @@ def test_twice_or_half_as_many_points_say_the_same(curve, expected):
 
 def test_every_rule_is_needed():
     shape = shape_of([curve for curve, _ in TAUGHT.values()])
-    first_that_holds = np.array([rule.holds(shape) for rule in RULES]).argmax(axis=0)
+    first_that_holds = np.array([rule.holds(shape, AS_TAUGHT) for rule in RULES]).argmax(axis=0)
     assert sorted(set(first_that_holds.tolist())) == list(range(len(RULES)))
 
 

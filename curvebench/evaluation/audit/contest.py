@@ -3,8 +3,9 @@
 The bar is `constant-best`, the goal the oracle, whose value and macro-F1 are 1. What counts is the share of the gap
 between them that somebody closes. Every contestant answers with a diagnosis, as on a board. Beside it, it is told what
 every remedy brought on `train`, which no diagnoser is: a one-liner then prescribes for each of its bins the remedy that
-was best there on average, the forest the one with the largest mean gain under its probabilities. The better of both
-values is the contestant's, so that nobody looks weak for the fixed actions that diagnoses stand for.
+was best there on average; the forest grows trees for what remedies bring instead of for diagnoses, and prescribes the
+remedy from which they expect most. The better of both values is the contestant's, so that nobody looks weak for the
+fixed actions that diagnoses stand for.
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ from numpy.typing import NDArray
 
 from curvebench.data.dataset import Dataset
 from curvebench.diagnosers.features import FEATURES
-from curvebench.diagnosers.learned import Forest
+from curvebench.diagnosers.learned import Forest, features_of_channels
 from curvebench.diagnosers.oneliners import OneLiner
 from curvebench.evaluation.audit.report import Measured
 from curvebench.evaluation.evaluate import Judgement, judge
 from curvebench.evaluation.scores import scores
 from curvebench.remedies import is_prescribable, treat
-from curvebench.spec import DIAGNOSES, Float, Int
+from curvebench.spec import Int
 
 LEAST_SHARE = 0.01
 """A one-liner that closes less than this counts as if it closed this much where the forest is compared with it."""
+
+N_TREES, LEAST_LEAF, SHARE_OF_FEATURES = 100, 20, 1 / 3
+"""Of the forest that is grown for gains; each split looks at a third of the features, as is usual in regression."""
 
 LISTED = 5
 """So many one-liners are listed, the best first."""
@@ -82,8 +86,7 @@ def hold_contest(dataset: Dataset) -> Contest:
         one_liner = OneLiner(name)
         judgement = judge(dataset, one_liner)
         one_liners[name] = closed(judgement, table.best_in_bins(one_liner))
-    judgement = judge(dataset, Forest())
-    return Contest(bar, one_liners, closed(judgement, table.best_expected(judgement.judged.probabilities)))
+    return Contest(bar, one_liners, closed(judge(dataset, Forest()), table.best_of_trees()))
 
 
 def _share_closed(reached: float, bar: float) -> float:
@@ -121,7 +124,6 @@ class _Table:
     def __init__(self, dataset: Dataset, on_test: Judgement) -> None:
         train = np.flatnonzero((dataset["split"] == "train") & dataset.is_scored)
         curves = dataset.to_numpy3d("curve")
-        self.label = dataset.labels[train]
         self.train, self.test = curves[train], curves[on_test.rows]
         self.brought_train, self.brought_test = (_net_gains_if_all(dataset, rows) for rows in (train, on_test.rows))
         self.oracle_total = float(on_test.judged.oracle_net_gain.sum())
@@ -138,13 +140,15 @@ class _Table:
         best: Int = brought.argmax(axis=1)[one_liner.bins(self.test)]
         return best
 
-    def best_expected(self, probabilities: Float) -> Int:
-        """For each run of `test` the remedy with the largest expected gain, from its means by label on `train`."""
-        means = np.zeros((len(DIAGNOSES), self.brought_train.shape[1]))
-        for i, name in enumerate(DIAGNOSES):
-            if (self.label == name).any():
-                means[i] = self.brought_train[self.label == name].mean(axis=0)
-        best: Int = (probabilities @ means).argmax(axis=1)
+    def best_of_trees(self) -> Int:
+        """For each run of `test` the remedy from which trees that were grown for all gains on `train` expect most."""
+        from sklearn.ensemble import RandomForestRegressor
+
+        forest = RandomForestRegressor(
+            N_TREES, min_samples_leaf=LEAST_LEAF, max_features=SHARE_OF_FEATURES, random_state=0
+        )
+        forest.fit(features_of_channels(self.train), self.brought_train)
+        best: Int = forest.predict(features_of_channels(self.test)).argmax(axis=1)
         return best
 
 

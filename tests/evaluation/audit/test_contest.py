@@ -108,9 +108,7 @@ def test_who_is_told_the_gains_of_train_prescribes_the_best_of_each_bin(two_fold
     prescribed = treat([remedies[i] for i in expected], two_fold.meta.remedies, test["remedy_gain"])
     value = prescribed.net_gain.sum() / judgement.judged.oracle_net_gain.sum()
     assert table.value_of(np.array(expected)) == pytest.approx(value)
-    sure = np.eye(6)[codes_of(test)]
-    told = treat([remedies[i] for i in table.best_expected(sure)], two_fold.meta.remedies, test["remedy_gain"])
-    assert told.net_gain.sum() / judgement.judged.oracle_net_gain.sum() > 0.9
+    assert table.value_of(table.best_of_trees()) > value + 0.1, "what takes two features is for the trees"
 
 
 def test_ratios_stay_defined_where_one_liners_close_nothing():
