@@ -95,7 +95,7 @@ from curvebench.cli import main
 try:
     main()
 finally:
-    heavy = {"sklearn", "scipy", "numba", "matplotlib", "pydantic"}
+    heavy = {"sklearn", "scipy", "numba", "matplotlib", "torch"}
     print("imported:", *sorted({name.split(".")[0] for name in sys.modules} & heavy))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
