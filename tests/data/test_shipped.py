@@ -82,6 +82,8 @@ def test_commands_take_the_name(tmp_path, monkeypatch):
     assert command("info", "mini", "--json").json["content_sha256"] == SHIPPED["mini"].content_sha256
     assert command("evaluate", "mini", "--no-references").code == 0
     assert command("plot", "mini", "-o", "mini.png").code == 0
+    assert command("leaderboard", "run", "mini", "-d", "rules", "--results", "results", "--workers", 1).code == 0
+    assert command("compare", "mini", next((tmp_path / "results").rglob("rules.json")), "constant").code == 0
     assert (tmp_path / "mini.png").stat().st_size > 10_000
 
 
