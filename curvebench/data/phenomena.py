@@ -21,8 +21,12 @@ from curvebench.spec import LABELS, SPLITS, Bool, Diagnosis, Float
 HARDLY_FALLEN = 2.0
 """A rate that ends less than this far below its peak has hardly decayed."""
 
-FLAT = 0.05
-"""A start that brings less than this share of the whole fall, up or down, is flat."""
+FLAT = 0.1
+"""A start whose second tenth lies less than this share of the whole fall from its first is flat: no run that falls at
+an even pace, let alone one that falls fast at first, has so little."""
+
+NEAR_START = 0.5
+"""A first loss may be this share of the whole fall away from where the loss then stays."""
 
 SPIKE = 1.3
 """A loss this many times the first one, early on, is a spike."""
@@ -129,18 +133,21 @@ def _has_spike(e: Evidence) -> Bool:
 
 
 def _starts_flat(e: Evidence, least_fall: float) -> Bool:
-    """Whether neither the first tenth nor the second moves the loss, which falls later by such a share of the first.
+    """Whether the loss stays where it began for two tenths of training, and later falls by such a share of that.
 
-    Moving is a change of the median by `FLAT` of the whole fall, up or down.
+    It stays if from the first tenth to the second the median changes by less than `FLAT` of the fall, up or down, and
+    if the first loss, which is that of a single mini-batch, is no farther away than `NEAR_START` of the fall.
     """
-    first, tenth = e.loss[:, 0], max(1, e.loss.shape[1] // 10)
-    fall = first - e.end
-    parts = (e.loss[:, 1 : 1 + tenth], e.loss[:, 1 + tenth : 1 + 2 * tenth])
-    if not parts[1].shape[1]:
-        return np.zeros(len(first), dtype=np.bool_)
+    tenth = max(1, e.dataset.n_points // 10)
+    first, second = (e.loss[:, 1 + i * tenth : 1 + (i + 1) * tenth] for i in range(2))
+    if not second.shape[1]:
+        return np.zeros(len(e.loss), dtype=np.bool_)
+    level = _median(first)
     with np.errstate(invalid="ignore"):
-        is_flat = [np.abs(_median(part) - first) < FLAT * fall for part in parts]
-    return np.asarray((fall > least_fall * first) & is_flat[0] & is_flat[1])
+        fall = level - e.end
+        stays = np.abs(level - _median(second)) < FLAT * fall
+        is_near = np.abs(level - e.loss[:, 0]) < NEAR_START * fall
+        return np.asarray((fall > least_fall * level) & stays & is_near)
 
 
 def _ripples(e: Evidence) -> Bool:

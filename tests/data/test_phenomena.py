@@ -109,7 +109,7 @@ def test_the_list_above_is_complete():
         ("catapult", FALL),
         ("catapult", FALL * (1 + np.sin(50 * X))),
         ("saddle", FALL),
-        ("saddle", np.where(X < 0.2, SADDLE + 2 * np.minimum(X, 0.2 - X), SADDLE)),  # rises first
+        ("saddle", np.where(X < 0.2, SADDLE + 20 * np.minimum(X, 0.2 - X), SADDLE)),  # rises first
         ("edge of stability", FALL),
     ],
 )

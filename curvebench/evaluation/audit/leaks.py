@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from curvebench.data.columns import COLUMNS
 from curvebench.data.dataset import Dataset
-from curvebench.diagnosers.learned import features_of_channels
+from curvebench.diagnosers.learned import boosting
+from curvebench.diagnosers.learned.descriptions import describe
 from curvebench.evaluation.audit.report import Measured
 from curvebench.spec import OPTIMIZERS, SPLITS, TRACKS, Float, InputError, Int
 
@@ -46,10 +47,12 @@ def schedule_leaks_little(dataset: Dataset) -> Measured:
 def settings_say_less(dataset: Dataset) -> Measured:
     """How much better the curve alone tells the label than all that the track `config` shows beside it.
 
+    Both are asked by boosted trees too: a curve says most to a learner that can hear it.
+
     Raises:
         InputError: as `_accuracies` does.
     """
-    settings, curves = _accuracies(dataset, settings_features), _accuracies(dataset, curve_features)
+    settings, curves = (_accuracies(dataset, f, boosted=True) for f in (settings_features, curve_features))
     margins = {split: curves[split] - settings[split] for split in curves}
     return Measured({"margin": min(margins.values())}, {"settings": settings, "curve": curves})
 
@@ -90,8 +93,8 @@ def settings_features(dataset: Dataset, rows: Int) -> Float:
 
 
 def curve_features(dataset: Dataset, rows: Int) -> Float:
-    """What the diagnoser `forest` sees of a training loss."""
-    return features_of_channels(dataset["train_loss"][rows][:, None])
+    """What the diagnoser `boosting` sees of a training loss."""
+    return describe(dataset["train_loss"][rows][:, None])
 
 
 def _finite(columns: list[Float]) -> Float:
@@ -102,15 +105,20 @@ def _finite(columns: list[Float]) -> Float:
 # ------------------------------------------------------------------------------------- how well it tells
 
 
-def _accuracies(dataset: Dataset, features: Features) -> dict[str, float]:
+def _accuracies(dataset: Dataset, features: Features, *, boosted: bool = False) -> dict[str, float]:
     """Split -> balanced accuracy of classifiers fitted on `train`: of a forest or of a small tree, whichever is higher.
 
     A single telling feature among many is found by the tree, what only many tell together by the forest.
 
+    Args:
+        dataset: any data set.
+        features: what the classifiers see.
+        boosted: whether the trees of the diagnoser `boosting` take part, too.
+
     Raises:
         InputError: the split train, or all others, have no scored runs.
     """
-    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.tree import DecisionTreeClassifier
 
     rows = {split: np.flatnonzero((dataset["split"] == split) & dataset.is_scored) for split in SPLITS}
@@ -119,10 +127,24 @@ def _accuracies(dataset: Dataset, features: Features) -> dict[str, float]:
         raise InputError("Scored runs are needed in the split train and in another one.")
     seen = {split: features(dataset, rows[split]) for split in ("train", *unseen)}
     accuracies = dict.fromkeys(unseen, 0.0)
-    for classifier in (
+    classifiers = [
         RandomForestClassifier(N_TREES, min_samples_leaf=LEAST_LEAF, class_weight="balanced", random_state=0),
         DecisionTreeClassifier(max_leaf_nodes=N_LEAVES, class_weight="balanced", random_state=0),
-    ):
+    ]
+    if boosted:
+        classifiers.append(
+            HistGradientBoostingClassifier(
+                max_iter=boosting.N_ITERATIONS,
+                learning_rate=boosting.LEARNING_RATE,
+                max_leaf_nodes=boosting.N_LEAVES,
+                min_samples_leaf=boosting.LEAST_LEAF,
+                l2_regularization=boosting.L2,
+                early_stopping=False,
+                class_weight="balanced",
+                random_state=0,
+            )
+        )
+    for classifier in classifiers:
         classifier.fit(seen["train"], dataset.labels[rows["train"]])
         for split in unseen:
             accuracy = _balanced_accuracy(dataset.labels[rows[split]], classifier.predict(seen[split]))

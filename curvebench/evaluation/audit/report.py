@@ -72,7 +72,7 @@ THRESHOLDS: Mapping[str, Mapping[str, Threshold]] = {
     },
     "settings_say_less": {
         "margin": Threshold(
-            ">=", 0.05, "balanced accuracy of a forest on the curve above that of rate, schedule and optimiser"
+            ">=", 0.05, "balanced accuracy of the curve alone above that of rate, schedule and optimiser"
         ),
     },
     "separates": {
