@@ -16,12 +16,17 @@ from oracles.tiny_recipe import TINY
 import curvebench
 from curvebench.cli import data_sets
 from curvebench.data import store
+from curvebench.data.dataset import content_sha256
 from curvebench.data.phenomena import PHENOMENA, count_phenomena
+from curvebench.data.shipped import locate
+from curvebench.data.subset import subset
 from curvebench.diagnosers import DIAGNOSERS
 from curvebench.diagnosers.conformance import CHECKS
 from curvebench.evaluation import audit as audits
 from curvebench.evaluation import evaluate as evaluation
 from curvebench.evaluation.audit.report import THRESHOLDS
+from curvebench.evaluation.compare import COMPARED, compare
+from curvebench.evaluation.scores import SCORES
 from curvebench.generation import generate as generation
 from curvebench.generation import recipe as recipes
 from curvebench.generation.label import Thresholds
@@ -29,7 +34,7 @@ from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.spec import LABELS, SPLITS
 
 COMMANDS = (
-    "generate", "info", "verify", "relabel", "plot", "phenomena", "evaluate", "compare", "audit", "claims",
+    "generate", "info", "verify", "relabel", "subset", "plot", "phenomena", "evaluate", "compare", "audit", "claims",
     "logs", "recipes", "diagnosers", "check-diagnoser", "fit",
 )  # fmt: skip
 SUMMARY = {"n_runs", "n_cells", "labels", "splits", "content_sha256", "recipe", "format_version"}
@@ -318,6 +323,16 @@ def test_relabel(generated, tmp_path):
     assert path.read_bytes() == before
 
 
+def test_subset(file, dataset, tmp_path):
+    done = command("subset", file, "--runs", 100, "--scored-only", "--no-resumed", "-o", tmp_path / "part.h5", "--json")
+    assert (done.code, done.err) == (0, "")
+    expected = subset(dataset, 100, scored_only=True, resumed=False)
+    assert done.json == {"file": str(tmp_path / "part.h5"), **expected.summary()}
+    assert curvebench.verify(tmp_path / "part.h5").content_sha256 == content_sha256(expected)
+    assert command("subset", file, "--runs", 100, "-o", tmp_path / "part.h5").code == 2
+    assert command("subset", file, "--runs", 100, "-o", tmp_path / "part.h5", "--force").code == 0
+
+
 def test_plot(file, dataset, tmp_path):
     done = command("plot", file, "-o", tmp_path / "gallery.png", "--json")
     assert (done.code, done.err, done.json["picture"]) == (0, "", str(tmp_path / "gallery.png"))
@@ -575,16 +590,20 @@ def test_who_cannot_be_fitted_does_not_keep_others_from_their_scores(dataset, tm
 
 
 def test_in_a_namespace_the_labels_are_hidden_or_it_is_said_that_there_is_none(file, tmp_path, monkeypatch):
-    (tmp_path / "hostile.py").write_text(HOSTILE.replace("NAME", str(file)))
     monkeypatch.chdir(tmp_path)
-    arguments = ["evaluate", file, "-d", "hostile.py:Spying", "--split", "test", "--no-references", "--isolation"]
-    done = command(*arguments, "namespace")
-    if done.code == 2:
-        assert "'namespace' is not available here" in done.err
-        assert done.out == ""
-    else:
-        assert (done.code, done.err) == (0, "")
-    assert command(*arguments, "process").code == 1, "there the file is as it is"
+    codes = set()
+    for asked in (file, "mini"):
+        (tmp_path / "hostile.py").write_text(HOSTILE.replace("NAME", str(locate(asked))))
+        arguments = ["evaluate", asked, "-d", "hostile.py:Spying", "--split", "test", "--no-references", "--isolation"]
+        done = command(*arguments, "namespace")
+        codes.add(done.code)
+        if done.code == 2:
+            assert "'namespace' is not available here" in done.err
+            assert done.out == ""
+        else:
+            assert (done.code, done.err) == (0, "")
+        assert command(*arguments, "process").code == 1, "there the file is as it is"
+    assert len(codes) == 1, "a shipped data set is hidden as any file is"
 
 
 @pytest.mark.parametrize(
@@ -647,6 +666,28 @@ def test_a_default_split_without_scored_runs_is_left_out_with_a_note(dataset, tm
     assert (done.code, done.err) == (0, "note: the split test_ood has no runs that are scored\n")
     assert {r["split"] for r in done.json["results"]} == {"test"}
     assert command("evaluate", tmp_path / "small.h5", "--split", "test_ood").code == 3
+
+
+def test_compare(file, dataset, tmp_path):
+    done = command("compare", file, "rules", "constant", "--split", "test_ood", "--json")
+    assert (done.code, done.err) == (0, "")
+    expected = compare(dataset, "rules", "constant", "test_ood")
+    assert done.json == [expected.to_json()]
+    arguments = ("compare", file, "rules", "constant", "--split", "test_ood")
+    for options, shown in ((), COMPARED), (("--all-scores",), SCORES):
+        lines = command(*arguments, *options).out.splitlines()
+        assert lines[1].split()[:4] == ["score", "rules", "constant", "difference"]
+        assert [line.split()[0] for line in lines[2 : 2 + len(shown)]] == list(shown)
+        assert lines[2 + len(shown) :] == expected.in_words()
+
+
+def test_compare_needs_two_diagnosers_that_answer(file, outsider):
+    done = command("compare", file, "rules", "rulez")
+    assert (done.code, done.out) == (2, "")
+    assert "Did you mean 'rules'?" in done.err
+    done = command("compare", file, "rules", f"{outsider}:broken")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"error: {outsider}:broken has no scores to compare: ValueError: no idea\n"
 
 
 # ------------------------------------------------------------------------------------------------- audit

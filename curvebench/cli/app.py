@@ -50,7 +50,12 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on standard error but errors.")]
-DataFile = Annotated[Path, typer.Argument(metavar="FILE", help="A data set.", show_default=False)]
+DataFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE", help="A data set: a file, or mini, which comes with the package.", show_default=False
+    ),
+]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]
 

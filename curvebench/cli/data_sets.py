@@ -231,6 +231,33 @@ def relabel(
 
 
 @app.command()
+def subset(
+    file: DataFile,
+    output: Output,
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, help="Runs at most.", show_default=False)],
+    scored_only: Annotated[
+        bool, typer.Option("--scored-only", help="Leave out runs whose label is not one of the six diagnoses.")
+    ] = False,
+    resumed: Annotated[bool, typer.Option(help="Keep the curves of resumed runs; outcomes always stay.")] = True,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write a part of a data set: whole (cell, rate)s, of every split, label and problem family its share.
+
+    The same command always takes the same runs.
+
+    Example: [bold]curvebench subset core.h5 --runs 1800 --scored-only --no-resumed -o small.h5[/bold]
+    """
+    from curvebench.data.store import check_target, load, write
+    from curvebench.data.subset import subset as part_of
+
+    check_target(output, overwrite=force)
+    part = part_of(load(file), runs, scored_only=scored_only, resumed=resumed)
+    write(part, output, overwrite=force)
+    _show_dataset(part, {"file": str(output)}, as_json=as_json)
+
+
+@app.command()
 def plot(
     file: DataFile,
     output: Annotated[

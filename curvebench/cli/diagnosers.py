@@ -27,6 +27,7 @@ from curvebench.spec import SPLITS, CheckFailed, InputError, UsageError
 
 if TYPE_CHECKING:
     from curvebench.data.dataset import Dataset
+    from curvebench.evaluation.compare import Difference
     from curvebench.evaluation.results import Result
 
 REFERENCES = ("constant", "constant-best", "chance", "oracle")
@@ -98,10 +99,11 @@ def evaluate(
 
     Example: [bold]curvebench evaluate quick.h5 --diagnoser rules[/bold]
     """
+    from curvebench.data.shipped import locate
     from curvebench.data.store import load
 
     asked = list(dict.fromkeys(diagnoser or ["rules"]))
-    how = _isolation(isolation, time_limit, memory_limit, [path for path in (file, fit_on) if path])
+    how = _isolation(isolation, time_limit, memory_limit, [locate(path) for path in (file, fit_on) if path])
     with output_to_stderr():
         _look_up(asked, split or [], track, isolation)
     dataset = load(file)
@@ -400,13 +402,15 @@ def compare(
     split: Annotated[
         list[str] | None, typer.Option(help="Split to compare on; may be repeated.", show_default="test and test_ood")
     ] = None,
+    all_scores: Annotated[bool, typer.Option("--all-scores", help="Show how every score differs.")] = False,
     as_json: Json = False,
 ) -> None:
     """Say which of two diagnosers is better, by how much, and how sure that is.
 
-    Both are scored on the same draws of problem instances, so luck with these differs for neither.
+    Both are scored on the same draws of problem instances, so luck with these differs for neither. Half of the width
+    of an interval is about the smallest difference that the data set can show.
 
-    Example: [bold]curvebench compare quick.h5 rules zoo/late-slope[/bold]
+    Example: [bold]curvebench compare mini rules zoo/late-slope[/bold]
     """
     from curvebench.data.store import load
     from curvebench.evaluation.compare import COMPARED
@@ -423,8 +427,15 @@ def compare(
         return
     for c in comparisons:
         show(f"{c.split}: {c.n_runs:,} runs of {c.n_problem_instances} problem instances")
+        titles = (c.first, c.second, "difference", "95 % interval", "half of it")
         show_table(
-            [Column("score"), Column(c.first, is_number=True), Column(c.second, is_number=True)],
-            [[COMPARED[d.score], f"{d.first:z.3f}", f"{d.second:z.3f}"] for d in c.differences],
+            [Column("score"), *(Column(title, is_number=True) for title in titles)],
+            [_difference_row(c.differences[score]) for score in (c.differences if all_scores else COMPARED)],
         )
-        show("\n".join(d.in_words(c.first, c.second) for d in c.differences) + "\n")
+        show("\n".join(c.in_words()) + "\n")
+
+
+def _difference_row(difference: Difference) -> list[str]:
+    low, high = difference.interval
+    numbers = (f"{number:z.3f}" for number in (difference.first, difference.second, difference.difference))
+    return [difference.score, *numbers, f"[{low:z.3f}, {high:z.3f}]", f"{difference.half_width:.3f}"]

@@ -23,6 +23,7 @@ from h5py import h5a, h5d, h5f, h5l, h5o, h5p, h5s, h5t, h5z
 
 from curvebench.data.columns import COLUMNS, FORMAT_VERSION, Column
 from curvebench.data.dataset import Array, Dataset, Meta, content_sha256, from_stored, shape_faults, to_stored
+from curvebench.data.shipped import locate, suggestion
 from curvebench.spec import CheckFailed, CurveBenchError, InputError, UsageError
 
 FORMAT_NAME = "curvebench"
@@ -287,7 +288,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Dataset
     """Read a data set. Columns that the format does not know are ignored.
 
     Args:
-        path: of the file.
+        path: of the file, or the name of a data set that comes with the package ("mini").
         max_bytes: refuse columns that would take more bytes than this in all.
 
     Raises:
@@ -318,7 +319,7 @@ def verify(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Repor
         meta = dataset.meta
         return Report(
             path=os.fspath(path),
-            n_bytes=os.stat(path).st_size,
+            n_bytes=os.stat(locate(path)).st_size,
             n_runs=dataset.n_runs,
             recipe_name=meta.recipe_name,
             format_version=meta.format_version,
@@ -338,7 +339,8 @@ def read_meta(path: str | os.PathLike[str]) -> Meta:
 
 @contextlib.contextmanager
 def _reading(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """An open file; every failure comes out as one sentence that names the path."""
+    """An open file, a shipped one by its name too; every failure comes out as one sentence that names the path."""
+    path = locate(path)
     try:
         _check_plain_hdf5(path)
         with h5py.File(path, "r") as file:
@@ -364,7 +366,7 @@ def _check_plain_hdf5(path: str | os.PathLike[str]) -> None:
         with open(path, "rb") as file:
             start = file.read(len(_SIGNATURE))
     except FileNotFoundError:
-        raise InputError("there is no such file.") from None
+        raise InputError(f"there is no such file.{suggestion(path)}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"it cannot be opened: {getattr(error, 'strerror', None) or error}.") from None
     if not start:

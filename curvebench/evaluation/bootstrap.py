@@ -75,13 +75,19 @@ def intervals(
     Returns:
         Score -> (lower, upper); from the draws where the score is defined, NaN where there are none.
     """
+    drawn = scores_from_sums(drawn_sums(sums, weights))
+    return {name: interval(values, level) for name, values in drawn.items()}
+
+
+def drawn_sums(sums: Float, weights: Int) -> NDArray[np.float64]:
+    """(n_draws, n_sums), the sums over the instances of each draw, (n_instances, n_sums)."""
     # One product per column: equal columns give bitwise equal sums, which a single matrix product does not promise.
     columns = [weights.astype(np.float64) @ column for column in np.ascontiguousarray(sums.T)]
-    drawn = scores_from_sums(np.stack(columns, axis=1))
-    return {name: _interval(values, level) for name, values in drawn.items()}
+    return np.stack(columns, axis=1)
 
 
-def _interval(values: Float, level: float) -> tuple[float, float]:
+def interval(values: Float, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
+    """Percentile interval of the drawn values, (n_draws,), that are not NaN; NaN where all are."""
     defined = values[~np.isnan(values)]
     if not len(defined):
         return float("nan"), float("nan")

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from curvebench.data.dataset import Dataset
-from curvebench.evaluation.bootstrap import CONFIDENCE_LEVEL, draw_weights, strata
+from curvebench.evaluation.bootstrap import CONFIDENCE_LEVEL, draw_weights, drawn_sums, interval, strata
 from curvebench.evaluation.evaluate import N_BOOTSTRAP, Examination, Judgement, examine, mark
-from curvebench.evaluation.report import finite_or_none
 from curvebench.evaluation.reporting import choose_runs, is_slow, name_data_set
-from curvebench.evaluation.scores import scores, scores_from_sums, sums_by_instance
+from curvebench.evaluation.results import finite_or_none
+from curvebench.evaluation.scores import LOWER_IS_BETTER, SCORES, scores, scores_from_sums, sums_by_instance
 from curvebench.evaluation.stored_results import load_report
-from curvebench.spec import CheckFailed, Int, UsageError
+from curvebench.spec import CheckFailed, Float, Int, UsageError
 
 COMPARED: Mapping[str, str] = {"value": "value", "macro_f1": "macro F1"}
-"""Score -> what it is called in a sentence. Of both, more is better."""
+"""Score that a sentence is made of -> what it is called there. Of both, more is better."""
 
 SURE, LIKELY = 1 - (1 - CONFIDENCE_LEVEL) / 2, 0.8
 """Shares of the draws in which one is ahead, from which on it is said to be better, and to be probably better."""
@@ -30,11 +30,11 @@ class Difference:
     """One score of two diagnosers on the same runs.
 
     Attributes:
-        score: its name.
+        score: one of `SCORES`.
         first: of the first diagnoser; NaN where it is not defined.
         second: of the second.
         interval: 95 % interval of first less second.
-        share_ahead: share of the draws in which the first is ahead; where they are equal, each is half ahead.
+        share_ahead: share of the draws in which the first is better; where they are equal, each is half ahead.
     """
 
     score: str
@@ -43,9 +43,31 @@ class Difference:
     interval: tuple[float, float]
     share_ahead: float
 
+    @property
+    def difference(self) -> float:
+        """First less second."""
+        return self.first - self.second
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval's width: about the smallest difference that would be clear."""
+        low, high = self.interval
+        return (high - low) / 2
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval excludes zero."""
+        low, high = self.interval
+        return low > 0 or high < 0
+
+    def is_loss(self, allowed_drop: float) -> bool:
+        """Whether the first is worse than the second by more than is allowed, and the difference is clear."""
+        drop = self.difference if self.score in LOWER_IS_BETTER else -self.difference
+        return drop > allowed_drop and self.is_clear
+
     def in_words(self, first: str, second: str) -> str:
-        """Who is better, by how much, how sure."""
-        name, difference = COMPARED[self.score], self.first - self.second
+        """Who is better, by how much, how sure; only of the scores in `COMPARED`."""
+        name, difference = COMPARED[self.score], self.difference
         if np.isnan(difference) or np.isnan(self.share_ahead):
             return f"{name}: not defined for both."
         if self.interval == (0.0, 0.0) and difference == 0:
@@ -75,7 +97,7 @@ class Comparison:
         second: name.
         n_runs: runs that both were asked about.
         n_problem_instances: problem instances of these, which are drawn again.
-        differences: one for each of `COMPARED`.
+        differences: score -> difference, for each of `SCORES`.
     """
 
     split: str
@@ -83,7 +105,11 @@ class Comparison:
     second: str
     n_runs: int
     n_problem_instances: int
-    differences: tuple[Difference, ...]
+    differences: Mapping[str, Difference]
+
+    def in_words(self) -> list[str]:
+        """A sentence for each of `COMPARED`."""
+        return [self.differences[score].in_words(self.first, self.second) for score in COMPARED]
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as plain lists, dicts, text and numbers; None in place of NaN."""
@@ -97,12 +123,13 @@ class Comparison:
                 d.score: {
                     "first": finite_or_none(d.first),
                     "second": finite_or_none(d.second),
-                    "difference": finite_or_none(d.first - d.second),
+                    "difference": finite_or_none(d.difference),
                     "interval": [finite_or_none(bound) for bound in d.interval],
+                    "half_width": finite_or_none(d.half_width),
                     "share_ahead": finite_or_none(d.share_ahead),
-                    "words": d.in_words(self.first, self.second),
+                    **({"words": d.in_words(self.first, self.second)} if d.score in COMPARED else {}),
                 }
-                for d in self.differences
+                for d in self.differences.values()
             },
         }
 
@@ -129,8 +156,16 @@ def compare(dataset: Dataset, first: str, second: str, split: str, *, n_bootstra
 
 def compare_judgements(
     first: Judgement, second: Judgement, n_bootstrap: int = N_BOOTSTRAP
-) -> tuple[tuple[Difference, ...], int, int]:
+) -> tuple[dict[str, Difference], int, int]:
     """Differences on the runs that two judgements of a split share, the number of these, and of their instances.
+
+    Args:
+        first: of one diagnoser.
+        second: of another, or of the same at another time.
+        n_bootstrap: draws of problem instances, the same for both.
+
+    Returns:
+        Score -> difference, in the order of `SCORES`; runs; problem instances.
 
     Raises:
         UsageError: they share none.
@@ -144,21 +179,21 @@ def compare_judgements(
         instance, family = _instances(judgement, rows)
         sums = sums_by_instance(judged, instance, len(family))
         weights = draw_weights(strata(family), n_bootstrap)
-        # one product per column, so that equal columns give equal sums to the bit
-        columns = [weights.astype(np.float64) @ column for column in np.ascontiguousarray(sums.T)]
         found.append(scores(judged))
-        drawn.append(scores_from_sums(np.stack(columns, axis=1)))
-    tail = (1 - CONFIDENCE_LEVEL) / 2
-    differences = []
-    for score in COMPARED:
-        difference = drawn[0][score] - drawn[1][score]
-        defined = difference[~np.isnan(difference)]
-        low, high, share = np.nan, np.nan, np.nan
-        if len(defined):
-            low, high = np.quantile(defined, [tail, 1 - tail])
-            share = float(np.mean(np.where(defined == 0, 0.5, defined > 0)))
-        differences.append(Difference(score, found[0][score], found[1][score], (float(low), float(high)), share))
-    return tuple(differences), len(rows), len(family)
+        drawn.append(scores_from_sums(drawn_sums(sums, weights)))
+    differences = {
+        score: _difference(score, found[0][score], found[1][score], drawn[0][score] - drawn[1][score])
+        for score in SCORES
+    }
+    return differences, len(rows), len(family)
+
+
+def _difference(score: str, first: float, second: float, drawn: Float) -> Difference:
+    """The difference of a score, from what it is in every draw, (n_draws,)."""
+    defined = drawn[~np.isnan(drawn)]
+    ahead = defined < 0 if score in LOWER_IS_BETTER else defined > 0
+    share = float(np.mean(np.where(defined == 0, 0.5, ahead))) if len(defined) else np.nan
+    return Difference(score, first, second, interval(drawn), share)
 
 
 def _instances(judgement: Judgement, rows: Int) -> tuple[Int, Any]:

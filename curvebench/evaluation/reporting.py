@@ -27,10 +27,10 @@ from curvebench.evaluation.report import (
     Report,
     Rerun,
     Subset,
-    finite_or_none,
     transfer_of,
     worst_views,
 )
+from curvebench.evaluation.results import finite_or_none
 from curvebench.evaluation.subset import stratified_rows
 from curvebench.spec import DIAGNOSES, TRACKS, InputError, Int, UsageError
 

@@ -83,10 +83,10 @@ class Result:
             "track": self.track,
             "split": self.split,
             "isolation": self.isolation,
-            "scores": None if self.scores is None else {k: _number(v) for k, v in self.scores.items()},
+            "scores": None if self.scores is None else {k: finite_or_none(v) for k, v in self.scores.items()},
             "intervals": None
             if self.intervals is None
-            else {name: [_number(bound) for bound in bounds] for name, bounds in self.intervals.items()},
+            else {name: [finite_or_none(bound) for bound in bounds] for name, bounds in self.intervals.items()},
             "diagnoses": list(DIAGNOSES),
             "confusion": None if self.confusion is None else [list(row) for row in self.confusion],
             **vars(self.counts),
@@ -97,5 +97,6 @@ class Result:
         }
 
 
-def _number(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
+    """A number as JSON can hold it."""
     return float(value) if math.isfinite(value) else None

@@ -32,6 +32,9 @@ SCORES: tuple[str, ...] = (
 )
 """Names of all scores, in the order in which they are reported."""
 
+LOWER_IS_BETTER = frozenset({"false_alarms_per_100_healthy", "log_loss", "brier", "expected_calibration_error"})
+"""Scores of which a diagnoser wants to have little; of all others much."""
+
 N_CONFIDENCE_BINS = 10
 """Equal-width bins of the largest probability, from 0 to 1."""
 
@@ -146,21 +149,25 @@ def _ratio(total: float, oracle_total: float) -> float:
     return float(total / oracle_total) if oracle_total > 0 else np.nan
 
 
-def _recalls(judged: Judged) -> list[float]:
-    """Recall of each class; NaN for a class without runs."""
-    from sklearn.metrics import recall_score
-
-    recall: list[float] = recall_score(
-        judged.label, judged.credited, labels=range(N_CLASSES), average=None, zero_division=np.nan
-    ).tolist()
-    return recall
+def _recalls(judged: Judged) -> NDArray[np.float64]:
+    """Recall of each class, (6,) float64; NaN for a class without runs."""
+    hits, n_labelled, _ = _counts(judged)
+    return _divide(hits, n_labelled)
 
 
 def _macro_f1(judged: Judged) -> float:
-    from sklearn.metrics import f1_score
+    hits, n_labelled, n_credited = _counts(judged)
+    present = n_labelled > 0
+    return float((2 * hits[present] / (n_labelled + n_credited)[present]).mean())
 
-    present = np.unique(judged.label)
-    return float(f1_score(judged.label, judged.credited, labels=present, average="macro", zero_division=0))
+
+def _counts(judged: Judged) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Of each class, (6,): runs that are labelled and credited with it, that are labelled, that are credited."""
+    label, credited = judged.label, judged.credited
+    hits, n_labelled, n_credited = (
+        np.bincount(of, minlength=N_CLASSES).astype(np.float64) for of in (label[label == credited], label, credited)
+    )
+    return hits, n_labelled, n_credited
 
 
 def _log_losses(judged: Judged) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from curvebench.data.dataset import Dataset
+from curvebench.data.shipped import locate
 from curvebench.data.store import load, publish
 from curvebench.diagnosers.identity import Identity
 from curvebench.evaluation.predictions import MAX_BYTES
@@ -57,6 +58,7 @@ def rerun_and_store(file: Path, master_seed: int, path: Path) -> Path:
 
 def load_once(file: Path) -> Dataset:
     """A data set, read from its file once in each process."""
+    file = locate(file)
     return _load(file.resolve(), file.stat().st_mtime_ns if file.exists() else 0)
 
 

@@ -51,6 +51,8 @@ def _draw_curves(axes: Any, dataset: Dataset, row: int) -> None:
     drawn = [dataset["train_loss"][row], dataset["val_loss"][row], *dataset["resumed_train_loss"][row]]
     labels = {_LOWER: "resumed with a lower rate", _HIGHER: "resumed with a higher rate"}
     for index, after in zip(dataset.meta.resumes, dataset["resumed_train_loss"][row], strict=True):
+        if np.isnan(after).all():  # untried, or a data set without resumed curves
+            continue
         colour = _LOWER if dataset.meta.remedies[index].factor < 1 else _HIGHER
         draw_curve(axes, step, after, colour, "--", labels.pop(colour, None), linewidth=0.9)
     for index in _drawable_remedies(dataset, row):

@@ -105,6 +105,19 @@ def test_scores_from_sums_are_the_scores(n, seed):
         np.testing.assert_allclose(fast[name][0], slow[name], rtol=1e-9, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5, 9, 400])
+@pytest.mark.parametrize("seed", range(5))
+def test_credited_answers_score_as_scikit_learn_says_also_where_classes_are_missing(n, seed):
+    judged = make_judged(n, seed)
+    found, answers = scores(judged), (judged.label, judged.credited)
+    recall = recall_score(*answers, labels=range(6), average=None, zero_division=np.nan)
+    np.testing.assert_array_equal([found[name] for name in SCORES if name.startswith("recall_")], recall)
+    present = np.unique(judged.label)
+    assert found["macro_f1"] == pytest.approx(
+        f1_score(*answers, labels=present, average="macro", zero_division=0), abs=1e-15
+    )
+
+
 def test_value_is_not_defined_where_nothing_can_be_gained():
     judged = make_judged(10)
     hopeless = Judged(**{**vars(judged), "oracle_net_gain": np.zeros(10)})

@@ -1,0 +1,51 @@
+"""Data sets that come with the package, and what a name or a path means."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A data set that comes with the package.
+
+    Attributes:
+        path: of its file.
+        content_sha256: its content hash.
+    """
+
+    path: Path
+    content_sha256: str
+
+
+SHIPPED: Mapping[str, Shipped] = {
+    "mini": Shipped(
+        Path(__file__).with_name("mini.h5"), "0b396d384916f5f76558b3df2b3bdd5a1515437f224322bed2df2ad8d7478b08"
+    ),
+}
+"""Name -> data set. How each was made stands in docs/data.md."""
+
+
+def locate(name_or_path: str | os.PathLike[str]) -> Path:
+    """The file that is meant: the one at that path, or, where there is none, the shipped data set of that name.
+
+    >>> locate("mini").name
+    'mini.h5'
+    """
+    path = Path(name_or_path)
+    shipped = SHIPPED.get(str(path))
+    return path if shipped is None or os.path.lexists(path) else shipped.path
+
+
+def suggestion(name_or_path: str | os.PathLike[str]) -> str:
+    """A question about a shipped data set with a name like that, to be put after a complaint; empty without one.
+
+    >>> suggestion("mimi"), suggestion("other.h5")
+    (" Did you mean 'mini', which comes with the package?", '')
+    """
+    near = difflib.get_close_matches(os.fspath(name_or_path), SHIPPED, n=1)
+    return f" Did you mean {near[0]!r}, which comes with the package?" if near else ""
