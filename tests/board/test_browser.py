@@ -297,7 +297,7 @@ def test_everything_works_by_keyboard(browser, address):
                 break
         page.keyboard.press("Enter")
         page.wait_for_url("**#/diagnoser/made-up-v2/rules")
-        assert page.evaluate("document.activeElement.tagName + document.activeElement.textContent") == "H1rules"
+        page.wait_for_function("document.activeElement.tagName + document.activeElement.textContent === 'H1rules'")
 
 
 def test_a_screen_reader_finds_names_for_everything(browser, address):
