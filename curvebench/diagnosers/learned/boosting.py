@@ -47,19 +47,25 @@ class Boosting(Learned):
         check(len(arrays["root"]) % _n_kinds(arrays) == 0, "root that is not as long for each class")
 
 
-def _grown(features: Float, codes: Int) -> dict[str, Any]:
-    """The arrays of the trees, and the score of each class before any of them."""
+def make_trees(class_weight: str | None = None) -> Any:
+    """scikit-learn's classifier with the settings of this module, not fitted yet."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    boosted = HistGradientBoostingClassifier(
+    return HistGradientBoostingClassifier(
         max_iter=N_ITERATIONS,
         learning_rate=LEARNING_RATE,
         max_leaf_nodes=N_LEAVES,
         min_samples_leaf=LEAST_LEAF,
         l2_regularization=L2,
         early_stopping=False,
+        class_weight=class_weight,
         random_state=0,
     )
+
+
+def _grown(features: Float, codes: Int) -> dict[str, Any]:
+    """The arrays of the trees, and the score of each class before any of them."""
+    boosted = make_trees()
     boosted.fit(features, codes, sample_weight=balanced_weights(codes))
     baseline = boosted._baseline_prediction.ravel()  # there is no public way to the trees; a test compares the answers
     if len(baseline) == 1:  # two classes have one score, that of the second against the first

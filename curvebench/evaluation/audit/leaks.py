@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from curvebench.data.columns import COLUMNS
 from curvebench.data.dataset import Dataset
-from curvebench.diagnosers.learned import boosting
+from curvebench.diagnosers.learned.boosting import make_trees
 from curvebench.diagnosers.learned.descriptions import describe
 from curvebench.evaluation.audit.report import Measured
 from curvebench.spec import OPTIMIZERS, SPLITS, TRACKS, Float, InputError, Int
@@ -118,7 +118,7 @@ def _accuracies(dataset: Dataset, features: Features, *, boosted: bool = False) 
     Raises:
         InputError: the split train, or all others, have no scored runs.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.ensemble import RandomForestClassifier
     from sklearn.tree import DecisionTreeClassifier
 
     rows = {split: np.flatnonzero((dataset["split"] == split) & dataset.is_scored) for split in SPLITS}
@@ -132,18 +132,7 @@ def _accuracies(dataset: Dataset, features: Features, *, boosted: bool = False) 
         DecisionTreeClassifier(max_leaf_nodes=N_LEAVES, class_weight="balanced", random_state=0),
     ]
     if boosted:
-        classifiers.append(
-            HistGradientBoostingClassifier(
-                max_iter=boosting.N_ITERATIONS,
-                learning_rate=boosting.LEARNING_RATE,
-                max_leaf_nodes=boosting.N_LEAVES,
-                min_samples_leaf=boosting.LEAST_LEAF,
-                l2_regularization=boosting.L2,
-                early_stopping=False,
-                class_weight="balanced",
-                random_state=0,
-            )
-        )
+        classifiers.append(make_trees(class_weight="balanced"))
     for classifier in classifiers:
         classifier.fit(seen["train"], dataset.labels[rows["train"]])
         for split in unseen:
