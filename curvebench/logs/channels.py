@@ -58,7 +58,7 @@ def _places(steps: Float, n_points: int) -> Float:
     """(n_logged,) where each step lies on a scale from 0 to n_points - 1; evenly if the steps tell no time."""
     first, last = float(steps[0]), float(steps[-1])
     if not (last > first and math.isfinite(last - first)):
-        steps, first, last = np.arange(len(steps)), 0.0, max(1.0, len(steps) - 1.0)
+        steps, first, last = np.arange(len(steps), dtype=np.float64), 0.0, max(1.0, len(steps) - 1.0)
     place: Float = (steps - first) / (last - first) * (n_points - 1)
     return place
 
