@@ -16,8 +16,11 @@ from markupsafe import Markup
 
 from curvebench.board.curves import explorer_data
 from curvebench.board.entries import TABLE_SPLITS, Row, page_of, rows_of, title_of
+from curvebench.board.real import RealTable, real_table
 from curvebench.board.stored import DataSet, Submission, read_results
 from curvebench.board.texts import to_markdown
+from curvebench.cases.reading import WILD, read_cases
+from curvebench.cases.report import CasesReport, read_report
 from curvebench.data.dataset import Dataset, content_sha256
 from curvebench.data.store import load, publish
 from curvebench.spec import DIAGNOSES, SPLITS, TRACKS, InputError, UsageError
@@ -27,6 +30,9 @@ SCRIPTS = ("dom.js", "plots.js", "table.js", "diagnoser.js", "explorer.js", "mai
 
 AXIS = (-0.5, 1.0)
 """Values between which the small intervals of the table are drawn."""
+
+CASES_FILE = "cases.json"
+"""What diagnosers said about the shipped real cases lies in a file of this name beside the folder of results."""
 
 MAX_PAGE_BYTES = 3_000_000
 """A page beyond this would be a burden to whoever opens it from a phone."""
@@ -49,28 +55,40 @@ class Board:
     n_curves: int
 
 
-def build(results: Path, output: Path, data: Path | None = None) -> Board:
+def build(results: Path, output: Path, data: Path | None = None, cases: Path | None = None) -> Board:
     """Render what lies in a folder of results and write `README.md` and `index.html` to another.
 
     Args:
         results: holds a folder for each data set.
         output: an existing folder; both files are replaced.
         data: data set whose curves the page shows; it must be one that the results are about.
+        cases: what diagnosers said about the shipped real cases; by default the file `CASES_FILE` beside the folder of
+            results, if there is one.
 
     Raises:
-        InputError: a result, or an answer beside it, is not what it should be; or no result is about the data set.
+        InputError: a result, an answer beside it, or the file on cases is not what it should be; or no result is about
+            the data set.
         UsageError: there is no such folder, or it can't be written to.
     """
     for folder in (results, output):
         if not folder.is_dir():
             raise UsageError(f"There is no folder {folder}; give one with --results or --output.")
-    board = render(read_results(results), None if data is None else load(data))
+    beside = results.resolve().parent / CASES_FILE
+    if cases is None and beside.exists():
+        cases = beside
+    board = render(
+        read_results(results),
+        None if data is None else load(data),
+        None if cases is None else read_report(cases, read_cases(WILD)),
+    )
     publish(board.readme.encode(), output / "README.md", overwrite=True)
     publish(board.page.encode(), output / "index.html", overwrite=True)
     return board
 
 
-def render(results: Mapping[DataSet, Sequence[Submission]], dataset: Dataset | None = None) -> Board:
+def render(
+    results: Mapping[DataSet, Sequence[Submission]], dataset: Dataset | None = None, cases: CasesReport | None = None
+) -> Board:
     """Both files as text, a pure function of what was read.
 
     Raises:
@@ -78,6 +96,7 @@ def render(results: Mapping[DataSet, Sequence[Submission]], dataset: Dataset | N
     """
     tables = [_table(data_set, submissions) for data_set, submissions in results.items()]
     explored = None if dataset is None else _explored(results, dataset)
+    real: RealTable | None = None if cases is None else real_table(cases)
     data = {
         "diagnoses": list(DIAGNOSES),
         "sets": [
@@ -98,6 +117,7 @@ def render(results: Mapping[DataSet, Sequence[Submission]], dataset: Dataset | N
     style = _shipped("style.css")
     page = environment.get_template("page.html.j2").render(
         tables=tables,
+        real=real,
         kinds=sorted({row.kind for table in tables for row in table["all_rows"]}),
         tracks=[t for t in TRACKS if any(row.track == t for table in tables for row in table["all_rows"])],
         splits=[s for s in SPLITS if any(s in table["rows"] for table in tables)],
@@ -116,6 +136,7 @@ def render(results: Mapping[DataSet, Sequence[Submission]], dataset: Dataset | N
         )
     readme = environment.get_template("README.md.j2").render(
         tables=tables,
+        real=real,
         splits=TABLE_SPLITS,
         markdown=lambda text: Markup(to_markdown(text)),
     )
@@ -133,6 +154,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["number"] = _number
+    environment.filters["percent"] = lambda share: "–" if share is None else f"{100 * share:.0f}"
     environment.filters["key"] = lambda value: "" if value is None else repr(float(value))
     return environment
 

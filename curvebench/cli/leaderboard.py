@@ -231,6 +231,14 @@ def build(
             metavar="FILE", help="Data set whose curves the page shows, with all verdicts.", show_default=False
         ),
     ] = None,
+    cases: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What diagnosers said about the real cases, as curvebench evaluate-cases wild -o writes it.",
+            show_default="cases.json beside the folder of results",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Render README.md and index.html from stored results, byte for byte the same from the same results.
@@ -241,7 +249,7 @@ def build(
     """
     from curvebench.board.render import build as build_board
 
-    board = build_board(results, output, data)
+    board = build_board(results, output, data, cases)
     facts = {
         "page": str(output / "index.html"),
         "readme": str(output / "README.md"),

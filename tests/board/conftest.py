@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from oracles.answers_on_cases import made_up_cases_report
 from oracles.stored_results import write_result
 
+from curvebench.board.render import CASES_FILE
+from curvebench.cases.report import CasesReport
 from curvebench.data import store
 
 PARTIAL = ("lr_too_high", "lr_too_low", "healthy")
@@ -16,11 +19,12 @@ PARTIAL = ("lr_too_high", "lr_too_low", "healthy")
 
 @dataclass(frozen=True)
 class Made:
-    """A data set, the file that it lies in, and the folder of the results about it."""
+    """A data set, the file that it lies in, the folder of the results about it, and what was said about real cases."""
 
     dataset: Any
     data: Path
     results: Path
+    cases: CasesReport
 
 
 @pytest.fixture(scope="session")
@@ -42,4 +46,6 @@ def made(make_dataset, tmp_path_factory):
         results, dataset, "broken", slug="broken", status="timed_out", texts={"message": "took longer than 600 s"}
     )
     write_result(results, dataset, "rules", slug="rules", kind="rules", skill=2, version=2, digest="f" * 64, seed=4)
-    return Made(dataset, folder / "data.h5", results)
+    cases = made_up_cases_report()
+    (folder / CASES_FILE).write_bytes(cases.to_bytes())
+    return Made(dataset, folder / "data.h5", results, cases)

@@ -121,7 +121,7 @@ def test_not_covered_is_told_from_wrong_and_subsets_are_marked(browser, address)
 
 def test_the_tables_are_whole_without_scripts(browser, address):
     with opened(browser, address, java_script_enabled=False) as page:
-        assert page.locator("tbody tr:not(.group):visible").count() == 10 + 2
+        assert page.locator("tbody tr:not(.group):visible").count() == 10 + 2 + 4
         assert page.locator("noscript").count() == 1
         assert not page.locator("#filters").is_visible()
 

@@ -11,10 +11,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from command import command
+from oracles.answers_on_cases import made_up_cases_report
 from oracles.stored_results import write_result
 
-from curvebench.board.render import MAX_PAGE_BYTES, build, json_block, render
+from curvebench.board.render import CASES_FILE, MAX_PAGE_BYTES, build, json_block, render
 from curvebench.board.stored import DataSet, read_results
+from curvebench.cases.scores import agreement
 from curvebench.data import store
 from curvebench.data.dataset import Dataset, content_sha256
 from curvebench.spec import InputError, UsageError
@@ -57,6 +59,7 @@ def test_another_process_renders_the_same_bytes_from_files_in_another_order(made
     for path in sorted(made.results.glob("*/*"), reverse=True):
         (results / path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, results / path.parent.name)
+    shutil.copy(made.results.parent / CASES_FILE, tmp_path)
     (tmp_path / "out").mkdir()
     arguments = ["leaderboard", "build", "--results", results, "-o", tmp_path / "out", "--data", made.data]
     subprocess.run(
@@ -134,7 +137,7 @@ def test_the_page_stays_small_with_many_diagnosers(made, tmp_path):
 
 
 def test_the_readme_has_every_line_of_the_tables(made, folder):
-    readme = (folder / "README.md").read_text(encoding="utf-8")
+    readme, _, real = (folder / "README.md").read_text(encoding="utf-8").partition("## On real runs")
     lines = [line for line in readme.splitlines() if line.startswith("| ") and "diagnoser |" not in line]
     assert {line.count("|") - line.count("\\|") for line in lines} == {10}
     n_whole = sum(
@@ -143,6 +146,9 @@ def test_the_readme_has_every_line_of_the_tables(made, folder):
     assert len(lines) == n_whole
     assert "| broken | own | curve | timed out |" in readme
     assert "plateau-watcher (subset: " in readme
+    rows = [line for line in real.splitlines() if line.startswith("| ") and "diagnoser |" not in line]
+    assert [line.split(" | ")[0] for line in rows] == ["| constant", "| rules", "| half-seeing", "| broken"]
+    assert {line.count("|") for line in rows} == {7}
 
 
 # ---------------------------------------------------------------------------------------------- command, errors
@@ -189,3 +195,40 @@ def test_hostile_texts_of_a_data_set_stay_texts(made):
     page = render({about: []}, dataset).page
     assert "\\u003c/script\\u003e\\u003cb\\u003ex" in page
     assert evil not in page
+
+
+# --------------------------------------------------------------------------------------------------- real cases
+
+
+def test_shares_on_real_cases_are_those_of_the_stored_answers(made, page):
+    found = agreement(made.cases.cases.cases, made.cases.verdicts[0].said, made.cases.verdicts[0].abstained)
+    table = page[page.index('<table class="real">') : page.index("</table>", page.index('<table class="real">'))]
+    line = next(row for row in table.split("<tr>") if 'row">rules' in row)
+    low, high = found.right_of_answered.interval
+    assert f">{100 * found.right_of_answered.value:.0f} <small>[{100 * low:.0f}, {100 * high:.0f}]" in line
+    assert f"30 of {found.n_sources} sources" in table
+    assert "50 % abstained" in table
+    assert '<span class="mark bad">failed</span>' in table
+
+
+def test_a_board_without_real_cases_has_no_section_on_them(made):
+    board = render(read_results(made.results))
+    assert "On real runs" not in board.page + board.readme
+
+
+def test_names_on_real_cases_stay_texts(made):
+    evil = '"><script>window.hacked=1</script>|`[x](http://e.vil){{ 7 * 7 }}'
+    clean, dirty = (
+        render(read_results(made.results), cases=made_up_cases_report(name)) for name in ("half-seeing", evil)
+    )
+    assert [t for t, _ in Elements(dirty.page).tags] == [t for t, _ in Elements(clean.page).tags]
+    assert "{{ 7" in dirty.page
+    assert "<script" not in dirty.readme
+    assert "](http" not in dirty.readme.replace("](../docs", "").replace("](index", "")
+
+
+def test_a_file_on_cases_that_was_named_must_be_one(made, tmp_path):
+    (tmp_path / "x.json").write_text("{}")
+    done = command("leaderboard", "build", "--results", made.results, "-o", tmp_path, "--cases", tmp_path / "x.json")
+    assert done.code == 3
+    assert "lacks the key" in done.err
