@@ -20,6 +20,9 @@ from curvebench.spec import DIAGNOSES, FAMILY_OF_DIAGNOSIS, OTHER, Bool, Diagnos
 
 CONFIDENCE_LEVEL = 0.95
 
+_DIGITS = 9
+"""Of sums of fractions; what lies beyond is rounding."""
+
 ALL, OURS = "all", "ours"
 """Every case; every case but those labelled `other`, on which whoever never says anything is right."""
 
@@ -157,9 +160,9 @@ def share_of(n_counted: float, n: float) -> Share:
     >>> share_of(3, 3).value, [round(bound, 3) for bound in share_of(3, 3).interval]
     (1.0, [0.292, 1.0])
     """
-    if n <= 0:
+    if round(n, _DIGITS) <= 0:
         return Share(None, None)
-    n_counted = min(n_counted, n)
+    n_counted, n = round(min(n_counted, n), _DIGITS), round(n, _DIGITS)
     tail = (1 - CONFIDENCE_LEVEL) / 2
     low = 0.0 if n_counted == 0 else float(beta.ppf(tail, n_counted, n - n_counted + 1))
     high = 1.0 if n_counted == n else float(beta.ppf(1 - tail, n_counted + 1, n - n_counted))
