@@ -17,7 +17,7 @@ from curvebench.data.dataset import Dataset
 from curvebench.diagnosers import DIAGNOSERS, is_reference, resolve
 from curvebench.diagnosers.answers import InvalidOutput, checked_flags, checked_probabilities
 from curvebench.diagnosers.identity import identify
-from curvebench.diagnosers.learned.models import SUFFIX
+from curvebench.diagnosers.learned.models import SUFFIX, Origin
 from curvebench.evaluation.evaluate import checked_track, fit_on_train
 from curvebench.spec import DIAGNOSES, Bool, Diagnoser, Float, Int, UsageError
 
@@ -66,7 +66,22 @@ class Verdicts:
         return [DIAGNOSES[i] for i in self.said]
 
 
-def make(name: str, fit_on: Dataset | None = None) -> Diagnoser:
+@dataclass(frozen=True)
+class Subject:
+    """Who is asked.
+
+    Attributes:
+        name: as it was asked for.
+        diagnoser: made, and fitted if it learns.
+        n_points: that it was fitted to; None for one that takes curves as they are.
+    """
+
+    name: str
+    diagnoser: Diagnoser
+    n_points: int | None
+
+
+def make(name: str, fit_on: Dataset | None = None) -> Subject:
     """The diagnoser of that name; one that learns is fitted on the split `train` of a data set first.
 
     Raises:
@@ -76,22 +91,24 @@ def make(name: str, fit_on: Dataset | None = None) -> Diagnoser:
         raise UsageError(f"{name!r} is told answers of a data set's runs; real cases have none of these.")
     candidate = resolve(name)
     if not callable(getattr(candidate, "fit", None)):
-        return candidate
+        origin = getattr(candidate, "origin", None)
+        return Subject(name, candidate, origin.n_points if isinstance(origin, Origin) else None)
     if fit_on is None:
         raise UsageError(
             f"{name!r} learns from curves: say from which with --fit-on, or name a fitted model ({SUFFIX})."
         )
-    return fit_on_train(fit_on, candidate)
+    return Subject(name, fit_on_train(fit_on, candidate), fit_on["train_loss"].shape[1])
 
 
-def ask(diagnoser: Diagnoser, name: str, cases: Sequence[Case]) -> Verdicts:
+def ask(subject: Subject, cases: Sequence[Case]) -> Verdicts:
     """Show every case to a diagnoser on the track that it needs; curves with as many points together.
 
     Raises:
         UsageError: there is no track as it needs.
     """
+    name, diagnoser = subject.name, subject.diagnoser
     track = checked_track(diagnoser, None)
-    shown = [case.channels(track) for case in cases]
+    shown = [case.channels(track, subject.n_points) for case in cases]
     lengths = np.array([X.shape[1] for X in shown])
     probabilities = np.zeros((len(cases), len(DIAGNOSES)))
     abstained = np.zeros(len(cases), dtype=np.bool_)

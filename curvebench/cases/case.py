@@ -19,7 +19,7 @@ CONFIDENCES: tuple[str, ...] = ("high", "medium", "low")
 """How sure a label is: the remedy was tried there and helped; it was said but not shown; it is a reader's opinion."""
 
 MAX_POINTS = 128
-"""A diagnoser is shown at most as many points as a curve of a data set has."""
+"""Whoever was fitted to nothing is shown at most as many points as a curve of a data set has."""
 
 _IN_REPOSITORY = re.compile(r"(https?://[^/]+/[^/]+/[^/]+)/(?:-/)?(?:blob|tree|raw|commit)/.*", re.DOTALL)
 
@@ -78,12 +78,18 @@ class Case(_Frozen):
             learning_rate=self.learning_rate,
         )
 
-    def channels(self, track: str) -> NDArray[np.float32]:
-        """What a diagnoser is shown, (n_channels, n_points) float32: as many points as there are, at most `MAX_POINTS`.
+    def channels(self, track: str, n_points: int | None = None) -> NDArray[np.float32]:
+        """What a diagnoser is shown.
 
-        No point is made up between those of a short series: a diagnoser may look at how few there are.
+        Args:
+            track: one of `TRACKS`.
+            n_points: that it was fitted to. None: as many as there are, at most `MAX_POINTS`; then no point is made up
+                between those of a short series, and a diagnoser may look at how few there are.
+
+        Returns:
+            (n_channels, n_points) float32, see `channels_of`.
         """
-        return channels_of(self.curve, track, min(len(self.loss), MAX_POINTS))
+        return channels_of(self.curve, track, n_points or min(len(self.loss), MAX_POINTS))
 
 
 def _spread(values: Float, n_points: int) -> NDArray[np.float64]:

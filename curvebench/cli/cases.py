@@ -107,13 +107,14 @@ def _ask_all(cases: Cases, names: Sequence[str], fit_on: Dataset | None, *, quie
         for name in names:
             if report:
                 report(len(verdicts), len(names))
-            verdicts.append(ask(make(name, fit_on), name, cases.cases))
+            verdicts.append(ask(make(name, fit_on), cases.cases))
     return CasesReport(cases, "", tuple(verdicts))
 
 
 def _changes(stored: CasesReport, again: CasesReport) -> list[str]:
     """Sentences about whoever answers otherwise than was stored."""
     from curvebench.cases.report import changed_answers
+    from curvebench.logs.numbers import count_of
 
     now = {verdicts.name: verdicts for verdicts in again.verdicts}
     found = []
@@ -121,13 +122,16 @@ def _changes(stored: CasesReport, again: CasesReport) -> list[str]:
         if before.name not in now:
             say(f"note: {before.name} was not asked again")
         elif changed := changed_answers(before, now[before.name], again.cases.cases):
-            found.append(f"{before.name} answers otherwise about {len(changed)} cases, the first {changed[0]}")
+            found.append(
+                f"{before.name} answers otherwise about {count_of(len(changed), 'case')}, the first {changed[0]}"
+            )
     return found
 
 
 def _show(report: CasesReport, *, details: bool) -> None:
     from curvebench.cases.asking import OK
     from curvebench.cases.report import figures
+    from curvebench.logs.numbers import count_of
 
     answered = [verdicts for verdicts in report.verdicts if verdicts.status == OK]
     parts: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
@@ -144,7 +148,7 @@ def _show(report: CasesReport, *, details: bool) -> None:
     for (of, value), rows in parts.items():
         _, first = rows[0]
         what = {"all": "all cases", "ours": "without those labelled other"}.get(of, f"{of} {value}")
-        show(f"{what}: {first['n_cases']:,} of {_sources(first['n_sources'])}")
+        show(f"{what}: {first['n_cases']:,} of {count_of(first['n_sources'], 'source')}")
         show_table(columns, [_row(name, part) for name, part in rows])
         show("")
     if details:
@@ -164,11 +168,7 @@ def _show(report: CasesReport, *, details: bool) -> None:
     show("same change: the diagnosis asks for the change that helped, if at another moment")
     n_sources = len({case.source for case in report.cases.cases})
     if n_sources < ENOUGH_INSTANCES:
-        show(f"only {_sources(n_sources)}: do not compare by it")
-
-
-def _sources(n: int) -> str:
-    return "1 source" if n == 1 else f"{n:,} sources"
+        show(f"only {count_of(n_sources, 'source')}: do not compare by it")
 
 
 def _row(name: str, part: dict[str, Any]) -> list[str]:

@@ -17,5 +17,5 @@ def made_up_cases_report(name="half-seeing"):
     certain = np.eye(len(DIAGNOSES))[[DIAGNOSES.index("healthy")] * n]
     half = Verdicts(name, "own", "", "curve", OK, "", certain, np.arange(n) % 2 == 0)
     broken = Verdicts("broken", "tool", "", "curve", "failed", "ValueError", np.zeros((n, 6)), np.ones(n, np.bool_))
-    asked = [ask(make(who), who, cases.cases) for who in ("rules", "constant")]
+    asked = [ask(make(who), cases.cases) for who in ("rules", "constant")]
     return CasesReport(cases, "", (*asked, half, broken))
