@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
+from command import command
 
 import curvebench
 from curvebench.cases.case import CASE_LABELS, CONFIDENCES
-from curvebench.cases.reading import read_cases
+from curvebench.cases.reading import MAX_CASES, read_cases
+from curvebench.logs.limits import MAX_LINE
 
 FILE = Path(curvebench.__file__).parent / "data" / "wild.json"
 SHA256 = "60db022d4639c1b5473a645e14d7f54a15c6785348106fdae7e6c3d3651363d5"
@@ -61,3 +64,40 @@ def test_it_is_read_as_it_stands():
 def test_every_thread_is_a_source_of_its_own():
     cases = read_cases("wild").cases
     assert {case.source for case in cases} == {case.source_url for case in cases}
+
+
+# -------------------------------------------------------------------------------------------------- the page on them
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cases.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_example_of_the_page_is_a_file_of_cases(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text(blocks("json")[0], encoding="utf-8")
+    assert [case.id for case in read_cases(path).cases] == ["mlp-17", "resnet-3"]
+
+
+def test_the_code_of_the_page_runs_and_so_do_its_commands(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "leaderboard").mkdir()
+    (code,) = blocks("python")
+    exec(compile(code, "cases.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("29 Share(")
+    for line in blocks("bash"):
+        name, *arguments = shlex.split(line)
+        assert (name, command(*arguments).code) == ("curvebench", 0)
+    assert (tmp_path / "leaderboard" / "cases.json").exists()
+
+
+def test_the_page_counts_rightly():
+    cases = read_cases("wild").cases
+    counts = [sum(case.confidence == level for case in cases) for level in CONFIDENCES]
+    assert "{} are of high confidence, {} of medium, {}\nof low".format(*counts) in PAGE
+    assert 2 * sum(case.label == "other" for case in cases) == len(cases)
+    assert f"{len(cases)} cases from {len({case.source for case in cases})} public threads" in PAGE
+    assert f"{MAX_LINE:,} characters" in PAGE
+    assert f"{MAX_CASES:,} cases" in PAGE
