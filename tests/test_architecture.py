@@ -83,6 +83,7 @@ ROOMS = {
         "diagnosers/learned/",
         "evaluation/audit/",
     ),
+    "scipy": ("cases/scores.py",),
     "typer": ("cli/",),
     "rich": ("console.py",),
     "pytest": ("pytest_plugin.py",),
