@@ -33,7 +33,7 @@ class Share:
 
     Attributes:
         value: in [0, 1]; None where nothing is counted.
-        interval: 95 %, exact; None where nothing is counted.
+        interval: 95 %; None where nothing is counted.
     """
 
     value: float | None

@@ -58,9 +58,9 @@ def evaluate_cases(
 ) -> None:
     """Score diagnosers on real cases: does the diagnosis agree with what was found to help?
 
-    Shares are means over sources, not cases, with exact 95 % intervals: a handful of sources proves little, and the
-    intervals say so. Whoever abstains is neither right nor wrong. On a case of none of our causes (other), healthy is
-    right.
+    Shares are means over sources, not cases, with the 95 % intervals of Clopper and Pearson: a handful of sources
+    proves little, and they say so. Whoever abstains is neither right nor wrong. On a case of none of our causes
+    (other), healthy is right.
 
     Exit code 1 if a diagnoser failed, or answers otherwise than was stored.
 
