@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "pytest_plugin": {"spec", "data", "evaluation", "guard"},
     "claims": {"spec", "remedies", "data", "generation", "plots"},
     "board": {"spec", "remedies", "data"},
-    "__init__": {"spec", "data", "generation", "evaluation"},
+    "interchange": {"spec", "data"},
+    "__init__": {"spec", "data", "generation", "evaluation", "interchange"},
     "cli": {
         "__init__",
         "spec",
@@ -54,6 +55,7 @@ MAY_IMPORT = {
         "claims",
         "board",
         "logs",
+        "interchange",
     },
     "__main__": {"cli"},
 }
@@ -70,6 +72,7 @@ ROOMS = {
         "generation/engine/modules.py",
         "diagnosers/learned/convolution.py",
         "diagnosers/tools/",
+        "interchange/layouts.py",
     ),
     "aeon": ("diagnosers/learned/nearest.py", "diagnosers/learned/minirocket.py"),
     "numba": ("generation/engine/",),
@@ -80,6 +83,7 @@ ROOMS = {
         "data/neighbours.py",
         "diagnosers/learned/",
         "evaluation/audit/",
+        "interchange/loading.py",
     ),
     "typer": ("cli/",),
     "rich": ("console.py",),
@@ -87,11 +91,12 @@ ROOMS = {
     "pydantic": ("generation/recipe.py", "board/stored.py"),
     "pydantic_core": ("generation/recipe.py",),
     **dict.fromkeys(TOOL_LIBRARIES, ("diagnosers/tools/",)),
+    "pandas": ("diagnosers/tools/", "interchange/frames.py"),
     "jinja2": ("board/render.py",),
 }
 """Library -> the only files, or folders of them, that may import it."""
 
-LAZY = ("torch", "numba", "matplotlib", "sklearn", "rich", "typer", "pandas", "aeon")
+LAZY = ("torch", "numba", "matplotlib", "sklearn", "rich", "typer", "pandas", "pyarrow", "aeon")
 """What `import curvebench` leaves alone; the first four by contract."""
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "data_recipes" not in path.parts)
