@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from curvebench.data.columns import COLUMNS
 from curvebench.data.dataset import Array, Dataset
 from curvebench.interchange.packages import needed
 from curvebench.interchange.source import Source
@@ -22,24 +21,16 @@ def arrow(module: str = "pyarrow") -> Any:
     return needed(module, what="This export", extra="export")
 
 
-def axes_lengths(source: Source) -> dict[str, int]:
-    """Name of an axis after the first -> its length."""
-    first = source.opened.rows(0, 0)
-    return {
-        axis: n for name, column in COLUMNS.items() for axis, n in zip(column.axes, first[name].shape[1:], strict=True)
-    }
-
-
 def schema(source: Source) -> Any:
-    """The Arrow schema of all columns: the file's own types, lists of fixed length for what has more axes.
+    """The Arrow schema of the columns: the file's own types, lists of fixed length for what has more axes.
 
     Units and meanings stand in the fields' metadata, what gives the columns their meaning in the schema's.
     """
-    pa, lengths, fields = arrow(), axes_lengths(source), []
-    for column in COLUMNS.values():
+    pa, fields = arrow(), []
+    for column in source.columns:
         kind = pa.string() if column.is_text else pa.from_numpy_dtype(np.dtype(column.dtype))
         for axis in reversed(column.axes):
-            kind = pa.list_(pa.field("element", kind), lengths[axis])
+            kind = pa.list_(pa.field("element", kind), source.lengths[axis])
         about = {"unit": column.unit, "description": column.description}
         fields.append(pa.field(column.name, kind, metadata=about))
     about = source.meta.to_text() | {"content_sha256": source.content_sha256}
@@ -47,7 +38,7 @@ def schema(source: Source) -> Any:
 
 
 def to_table(dataset: Dataset, wanted: Any) -> Any:
-    """All columns of a data set as a table with a schema that `schema` made."""
+    """The columns of a data set as a table with a schema that `schema` made."""
     pa = arrow()
     arrays = []
     for field in wanted:

@@ -13,9 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from curvebench.data.columns import COLUMNS, Column
-from curvebench.data.dataset import Meta
-from curvebench.interchange.arrow import axes_lengths
+from curvebench.data.columns import Column
 from curvebench.interchange.description import SUMMARY, describe, splits_of
 from curvebench.interchange.parquet import FOLDER, write_splits
 from curvebench.interchange.source import Source
@@ -78,28 +76,25 @@ def write_croissant(source: Source, folder: Path) -> None:
     """Write `data/SPLIT.parquet` and `croissant.json`, which has a record set for each split."""
     write_splits(source, folder)
     hashes = {split: _sha256(folder / FOLDER / f"{split}.parquet") for split in splits_of(source.counts)}
-    about = make_metadata(source.meta, source.content_sha256, hashes, axes_lengths(source))
+    about = make_metadata(source, hashes)
     write_text(folder / METADATA, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
 
 
-def make_metadata(
-    meta: Meta, content_sha256: str, hashes: Mapping[str, str], lengths: Mapping[str, int]
-) -> dict[str, Any]:
+def make_metadata(source: Source, hashes: Mapping[str, str]) -> dict[str, Any]:
     """The metadata.
 
     Args:
-        meta: of the data set.
-        content_sha256: its content hash.
+        source: what was written.
         hashes: split -> SHA-256 of its file.
-        lengths: axis -> its length.
     """
+    meta = source.meta
     return {
         "@context": dict(CONTEXT),
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": re.sub(r"[^\w.-]", "-", f"curvebench-{meta.recipe_name}"),
         "description": describe(meta),
-        "alternateName": f"content_sha256 {content_sha256}",
+        "alternateName": f"content_sha256 {source.content_sha256}",
         "license": meta.licence,
         "version": f"{meta.recipe_version}.0.0" if meta.recipe_version.isdecimal() else meta.recipe_version,
         "citeAs": "The CurveBench authors. CurveBench: loss curves labelled by what would really have helped.",
@@ -123,7 +118,7 @@ def make_metadata(
                 "name": split,
                 "description": f"The runs of the split {split}. {SUMMARY}",
                 "key": {"@id": f"{split}/run"},
-                "field": [_field(split, column, lengths) for column in COLUMNS.values()],
+                "field": [_field(split, column, source.lengths) for column in source.columns],
             }
             for split in hashes
         ],

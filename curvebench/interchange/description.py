@@ -39,7 +39,8 @@ def describe(meta: Meta) -> str:
     return f"""{SUMMARY}
 
 A row is a run: one training of one network. Curves hold NaN and infinities as they happened. Rows of one `problem`
-belong together: split by it, not by row. The split `test_ood` has problem families and optimisers that the others never show.
+belong together: split by it, not by row. The split `test_ood` has problem families and optimisers that the others
+never show.
 
 | label | meaning |
 |---|---|
@@ -78,11 +79,19 @@ def splits_of(counts: Counts) -> list[str]:
     return [split for split in SPLITS if any(counts.get((split, label), 0) for label in LABELS)]
 
 
-def plain(text: str) -> str:
-    r"""Text of a file that nobody vouches for, as code in one line of Markdown.
+def one_line(text: str) -> str:
+    r"""Text of a file that nobody vouches for, without line ends and other characters that do something.
 
-    >>> plain("CC-BY-4.0"), plain("a|b`\n<i>")
+    >>> one_line("a\u2028b\n  c")
+    'a b c'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def plain(text: str) -> str:
+    """The same as code in Markdown, wherever it stands.
+
+    >>> plain("CC-BY-4.0"), plain("a|b`<i>")
     ('`CC-BY-4.0`', '`a b <i>`')
     """
-    words = "".join(" " if c in "`|" or not c.isprintable() else c for c in text).split()
-    return f"`{' '.join(words)}`" if words else ""
+    return f"`{one_line(text.replace('`', ' ').replace('|', ' '))}`"

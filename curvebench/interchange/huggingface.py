@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from curvebench.data.columns import COLUMNS, Column
-from curvebench.interchange.arrow import axes_lengths
-from curvebench.interchange.description import describe, describe_columns, describe_counts, splits_of
+from curvebench.data.columns import Column
+from curvebench.interchange.description import describe, describe_columns, describe_counts, one_line, splits_of
 from curvebench.interchange.parquet import FOLDER, write_splits
 from curvebench.interchange.source import Source
 from curvebench.interchange.text import write_text
@@ -31,12 +30,12 @@ def make_card(source: Source, n_bytes: Mapping[str, int]) -> str:
         source: what was written.
         n_bytes: split -> bytes of its rows in memory.
     """
-    meta, counts, lengths = source.meta, source.counts, axes_lengths(source)
+    meta, counts = source.meta, source.counts
     splits = splits_of(counts)
     n_of = {split: sum(counts.get((split, label), 0) for label in LABELS) for split in splits}
     about = {
-        "pretty_name": f"CurveBench {meta.recipe_name}",
-        "license": meta.licence.lower(),
+        "pretty_name": f"CurveBench {one_line(meta.recipe_name)}",
+        "license": one_line(meta.licence).lower(),
         "tags": ["time-series", "loss-curves", "learning-rate", "training-diagnosis"],
         "task_categories": ["tabular-classification"],
         "size_categories": [_size(sum(n_of.values()))],
@@ -47,12 +46,12 @@ def make_card(source: Source, n_bytes: Mapping[str, int]) -> str:
             }
         ],
         "dataset_info": {
-            "features": [_feature(column, lengths) for column in COLUMNS.values()],
+            "features": [_feature(column, source.lengths) for column in source.columns],
             "splits": [{"name": split, "num_examples": n, "num_bytes": n_bytes[split]} for split, n in n_of.items()],
         },
     }
     # JSON is YAML too, and no text in it can be mistaken for anything else
-    front = "\n".join(f"{name}: {json.dumps(value)}" for name, value in about.items())
+    front = "\n".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in about.items())
     return f"""---
 {front}
 ---
@@ -77,7 +76,7 @@ Content hash of the data set that this was made from: `{source.content_sha256}`.
 """
 
 
-def _feature(column: Column, lengths: dict[str, int]) -> dict[str, Any]:
+def _feature(column: Column, lengths: Mapping[str, int]) -> dict[str, Any]:
     """The column as `datasets` writes features into cards."""
     if column.name == "diagnosis":
         return {"name": column.name, "dtype": {"class_label": {"names": {str(i): n for i, n in enumerate(LABELS)}}}}

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from curvebench.data.store import sync
 from curvebench.interchange.arrow import arrow, schema, to_table
 from curvebench.interchange.source import Source
@@ -19,7 +21,7 @@ def write_parquet(source: Source, path: Path) -> None:
     """All runs into one file, a row for each, every column with its type."""
     wanted = schema(source)
     with ExitStack() as stack:
-        writer = _open(stack, path, wanted)
+        writer = _open(stack, path, source)
         for batch in source.batches():
             writer.write_table(to_table(batch, wanted))
     sync(path)
@@ -36,7 +38,7 @@ def write_splits(source: Source, folder: Path) -> dict[str, int]:
     with ExitStack() as stack:
         for split, part in source.batches_by_split():
             if split not in writers:
-                writers[split] = _open(stack, folder / FOLDER / f"{split}.parquet", wanted)
+                writers[split] = _open(stack, folder / FOLDER / f"{split}.parquet", source)
             table = to_table(part, wanted)
             writers[split].write_table(table)
             n_bytes[split] += table.nbytes
@@ -45,7 +47,16 @@ def write_splits(source: Source, folder: Path) -> dict[str, int]:
     return n_bytes
 
 
-def _open(stack: ExitStack, path: Path, wanted: Any) -> Any:
+def _open(stack: ExitStack, path: Path, source: Source) -> Any:
     """A writer that the stack closes; Python's own file below it fails as Python does when a disk is full."""
     file = stack.enter_context(path.open("xb"))
-    return stack.enter_context(arrow("pyarrow.parquet").ParquetWriter(file, wanted, compression="zstd"))
+    # splitting floats by byte does for Parquet what shuffling does for HDF5: files of two thirds of the size
+    floats = [c.name + ".list.element" * len(c.axes) for c in source.columns if np.dtype(c.dtype).kind == "f"]
+    writer = arrow("pyarrow.parquet").ParquetWriter(
+        file,
+        schema(source),
+        compression="zstd",
+        use_dictionary=[c.name for c in source.columns if c.is_text],
+        use_byte_stream_split=floats,
+    )
+    return stack.enter_context(writer)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from curvebench.data.columns import COLUMNS, Column
 from curvebench.data.dataset import Dataset, Meta
 from curvebench.data.store import Opened
 from curvebench.interchange.description import Counts
@@ -43,6 +44,17 @@ class Source:
     def content_sha256(self) -> str:
         """The content hash that stands in the file."""
         return self.opened.content_sha256
+
+    @cached_property
+    def lengths(self) -> dict[str, int]:
+        """Name of an axis after the first -> its length."""
+        none = self.opened.rows(0, 0)
+        return {a: n for c in COLUMNS.values() for a, n in zip(c.axes, none[c.name].shape[1:], strict=True)}
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns in file order, without those that have no values: curves of resumptions where none was tried."""
+        return [column for column in COLUMNS.values() if all(self.lengths[axis] for axis in column.axes)]
 
     @cached_property
     def counts(self) -> Counts:
