@@ -48,7 +48,8 @@ def _check_replaceable(path: Path, overwrite: bool) -> None:
         raise UsageError(f"{path} already exists; choose another name or allow it to be overwritten.")
     for found in path.rglob("*"):
         name = found.relative_to(path).as_posix()
-        if name != "data" and (found.is_symlink() or not found.is_file() or not _EXPORTED.fullmatch(name)):
+        is_exported = found.is_dir() if name == "data" else found.is_file() and _EXPORTED.fullmatch(name)
+        if found.is_symlink() or not is_exported:
             raise UsageError(f"{path} is not replaced: it holds {name}, which no export wrote; choose another name.")
 
 

@@ -1,4 +1,4 @@
-"""Exported files, opened by the programs that they are meant for: what is read is what the data set holds, bit for bit."""
+"""Exported files, opened by the programs that they are meant for: they read what the data set holds, bit for bit."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def test_no_text_in_a_file_breaks_the_card(make_dataset, tmp_path_factory, name,
     opening, front, text = card.split("---\n", 2)
     assert opening == ""
     about = yaml.safe_load(front)
-    assert list(about)[0] == "pretty_name"
+    assert next(iter(about)) == "pretty_name"
     assert about["configs"][0]["data_files"][0] == {"split": "train", "path": "data/train.parquet"}
     assert "<" not in re.sub(r"`[^`\n]*`|```.*?```", "", text, flags=re.DOTALL)
 
