@@ -288,7 +288,7 @@ def test_pandas_reads_csv(mini, tmp_path, in_small_parts):
 ANY_LOSSES = arrays(np.float32, (48,), elements=st.floats(width=32, allow_nan=False, allow_subnormal=True))
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(losses=ANY_LOSSES)
 def test_any_number_survives_text(make_dataset, tmp_path_factory, losses):
     pd = pytest.importorskip("pandas")

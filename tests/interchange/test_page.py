@@ -19,6 +19,7 @@ CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """What the commands of the page leave behind."""
+    pytest.importorskip("pyarrow")
     folder = tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
