@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from curvebench.evaluation.results import Result
     from curvebench.generation.generate import Limits, generate
     from curvebench.generation.relabel import relabel
+    from curvebench.interchange.loading import load_curvebench
     from curvebench.spec import (
         DIAGNOSES,
         Action,
@@ -47,6 +48,7 @@ _PLACES = {
     "evaluate": "curvebench.evaluation.evaluate",
     "generate": "curvebench.generation.generate",
     "load": "curvebench.data.store",
+    "load_curvebench": "curvebench.interchange.loading",
     "relabel": "curvebench.generation.relabel",
     "verify": "curvebench.data.store",
 }
@@ -81,6 +83,7 @@ __all__ = [
     "evaluate",
     "generate",
     "load",
+    "load_curvebench",
     "relabel",
     "verify",
 ]

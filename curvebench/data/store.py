@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import stat
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ CHUNK_BYTES = 128 * 1024
 
 MAX_BYTES = 8 * 1024**3
 """Largest data set that is read unless the caller allows more."""
+
+BATCH_BYTES = 16 * 1024**2
+"""Size of the parts in which a data set is read that need not be in memory as a whole."""
 
 MAX_CHUNK_BYTES = 64 * 1024**2
 MAX_INFLATION = 1032
@@ -98,7 +102,7 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
     except FileNotFoundError:
         mode = None
     except OSError as error:
-        raise UsageError(_why_not_written(path, error)) from None
+        raise UsageError(why_not_written(path, error)) from None
     if mode is not None and not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
         raise UsageError(f"{path} cannot be written: it is {kind}; choose another name.")
@@ -176,22 +180,41 @@ def publish(image: bytes, path: Path, *, overwrite: bool = False) -> None:
     Raises:
         UsageError: as for `write`.
     """
-    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "-"
-    temporary = path.with_name(f"{_temporary_stem(path)}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
-    try:
+    with publishing(path, overwrite=overwrite) as temporary:
         _write_synced(temporary, image)
+
+
+@contextlib.contextmanager
+def publishing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Let a file that is written bit by bit appear at the path in one step when the block ends, or leave no trace.
+
+    Yields:
+        The name to write it under, which is free; whoever writes it also calls `sync`.
+
+    Raises:
+        UsageError: as for `write`.
+    """
+    temporary = temporary_name(path)
+    try:
+        yield temporary
         if overwrite:
             os.replace(temporary, path)
         else:
             _move_without_clobbering(temporary, path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     except FileExistsError:
         raise UsageError(f"{path} already exists; choose another name or allow it to be overwritten.") from None
     except OSError as error:
-        raise UsageError(_why_not_written(path, error)) from error
+        raise UsageError(why_not_written(path, error)) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """A free name beside a path, for what is to appear at the path once it is whole."""
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "-"
+    return path.with_name(f"{_temporary_stem(path)}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
 
 
 def remove_temporaries(path: Path) -> None:
@@ -239,10 +262,10 @@ def _reserve_and_replace(temporary: Path, path: Path) -> None:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where the system can do so for folders."""
+def sync(path: Path) -> None:
+    """Make the bytes of a file or the names in a folder last through a power cut, where the system can do so."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return
     try:
@@ -254,7 +277,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _why_not_written(path: Path, error: OSError) -> str:
+def why_not_written(path: Path, error: OSError) -> str:
+    """A sentence for whoever wanted to write there."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{path} cannot be written: there is no room ({error.strerror}); free some or choose another disk."
     return f"{path} cannot be written: {error.strerror or error}."
@@ -341,10 +365,20 @@ def read_meta(path: str | os.PathLike[str]) -> Meta:
 def _reading(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """An open file, a shipped one by its name too; every failure comes out as one sentence that names the path."""
     path = locate(path)
+    with _failures_explained(path), _open(path) as file:
+        yield file
+
+
+def _open(path: Path) -> h5py.File:
+    _check_plain_hdf5(path)
+    return h5py.File(path, "r")
+
+
+@contextlib.contextmanager
+def _failures_explained(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while a file is read becomes one sentence that names its path."""
     try:
-        _check_plain_hdf5(path)
-        with h5py.File(path, "r") as file:
-            yield file
+        yield
     except CurveBenchError as error:
         raise type(error)(f"{os.fspath(path)}: {error}") from error.__cause__
     except MemoryError:
@@ -373,6 +407,88 @@ def _check_plain_hdf5(path: str | os.PathLike[str]) -> None:
         raise InputError("the file is empty; a data set is an HDF5 file.")
     if start != _SIGNATURE:
         raise InputError("it is not an HDF5 file (by its first bytes); a data set is one.")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A data set in an open file, screened, of which rows are read when they are asked for.
+
+    Attributes:
+        path: of the file.
+        meta: what gives the columns their meaning.
+        n_runs: rows.
+        n_points: points of every curve.
+        content_sha256: the content hash that stands in the file; only `verify` compares it with the content.
+        row_bytes: bytes of a row in the file's types.
+    """
+
+    path: Path
+    meta: Meta
+    n_runs: int
+    n_points: int
+    content_sha256: str
+    row_bytes: int
+    _file: h5py.File
+
+    def column(self, name: str) -> Array:
+        """All of one column, (n_runs, ...), as it is in memory; its values are not checked."""
+        with _failures_explained(self.path):
+            return from_stored(COLUMNS[name], self._file[name][...])
+
+    def rows(self, start: int, stop: int) -> Dataset:
+        """The rows from `start` up to `stop`, which is left out; fewer at the end.
+
+        Raises:
+            InputError: something in them is not as the format wants it.
+        """
+        with _failures_explained(self.path):
+            columns = {name: from_stored(column, self._file[name][start:stop]) for name, column in COLUMNS.items()}
+            return Dataset(columns, self.meta)
+
+    def batches(self, n_bytes: int = BATCH_BYTES) -> Iterator[Dataset]:
+        """All rows in their order, in parts of about so many bytes each; none where there are no rows.
+
+        Raises:
+            InputError: as for `rows`.
+        """
+        n_rows = max(1, n_bytes // max(1, self.row_bytes))
+        for start in range(0, self.n_runs, n_rows):
+            yield self.rows(start, start + n_rows)
+
+
+@contextlib.contextmanager
+def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened]:
+    """Open a data set to read it in parts, in memory that does not grow with it but for the names of its runs.
+
+    Args:
+        path: of the file, or the name of a data set that comes with the package.
+
+    Raises:
+        InputError: as for `load`; also while the block reads rows.
+    """
+    path = locate(path)
+    with contextlib.ExitStack() as stack:
+        with _failures_explained(path):
+            file = stack.enter_context(_open(path))
+            attributes = _read_attributes(file)
+            meta = Meta.from_text(attributes)
+            _screen_links(file)
+            _screen_columns(file, meta, sys.maxsize)
+            runs, content_sha256 = file["run"][...], attributes["content_sha256"]
+            if len(np.unique(runs)) != len(runs):
+                raise InputError("`run` names a run more than once.")
+            if not re.fullmatch("[0-9a-f]{64}", content_sha256):
+                raise InputError(f"its attribute 'content_sha256' is {content_sha256!r}, which is no SHA-256.")
+            opened = Opened(
+                path=path,
+                meta=meta,
+                n_runs=len(runs),
+                n_points=int(file["train_loss"].shape[1]),
+                content_sha256=content_sha256,
+                row_bytes=sum(column.itemsize * math.prod(file[name].shape[1:]) for name, column in COLUMNS.items()),
+                _file=file,
+            )
+        yield opened
 
 
 def _load(file: h5py.File, max_bytes: int) -> tuple[Dataset, str]:
