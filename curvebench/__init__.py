@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from curvebench.evaluation.results import Result
     from curvebench.generation.generate import Limits, generate
     from curvebench.generation.relabel import relabel
+    from curvebench.monitoring import Monitor
     from curvebench.spec import (
         DIAGNOSES,
         Action,
@@ -41,6 +42,7 @@ _PLACES = {
     "Diagnosis": "curvebench.spec",
     "InputError": "curvebench.spec",
     "Limits": "curvebench.generation.generate",
+    "Monitor": "curvebench.monitoring",
     "Remedy": "curvebench.spec",
     "Result": "curvebench.evaluation.results",
     "UsageError": "curvebench.spec",
@@ -74,6 +76,7 @@ __all__ = [
     "Diagnosis",
     "InputError",
     "Limits",
+    "Monitor",
     "Remedy",
     "Result",
     "UsageError",

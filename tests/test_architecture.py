@@ -36,11 +36,12 @@ MAY_IMPORT = {
     "evaluation": {"spec", "remedies", "materiality", "data", "diagnosers", "processes"},
     "plots": {"spec", "data"},
     "logs": {"spec"},
+    "monitoring": {"spec", "diagnosers"},
     "guard": {"spec", "console", "data", "evaluation", "plots"},
     "pytest_plugin": {"spec", "data", "evaluation", "guard"},
     "claims": {"spec", "remedies", "data", "generation", "plots"},
     "board": {"spec", "remedies", "data"},
-    "__init__": {"spec", "data", "generation", "evaluation"},
+    "__init__": {"spec", "data", "generation", "evaluation", "monitoring"},
     "cli": {
         "__init__",
         "spec",
@@ -70,6 +71,7 @@ ROOMS = {
         "generation/engine/modules.py",
         "diagnosers/learned/convolution.py",
         "diagnosers/tools/",
+        "monitoring/callbacks/huggingface.py",
     ),
     "aeon": ("diagnosers/learned/nearest.py", "diagnosers/learned/minirocket.py"),
     "numba": ("generation/engine/",),
@@ -87,11 +89,27 @@ ROOMS = {
     "pydantic": ("generation/recipe.py", "board/stored.py"),
     "pydantic_core": ("generation/recipe.py",),
     **dict.fromkeys(TOOL_LIBRARIES, ("diagnosers/tools/",)),
+    "lightning": ("diagnosers/tools/", "monitoring/callbacks/lightning.py"),
+    "pytorch_lightning": ("monitoring/callbacks/lightning.py",),
+    "transformers": ("monitoring/callbacks/huggingface.py",),
+    "keras": ("monitoring/callbacks/keras.py",),
     "jinja2": ("board/render.py",),
 }
 """Library -> the only files, or folders of them, that may import it."""
 
-LAZY = ("torch", "numba", "matplotlib", "sklearn", "rich", "typer", "pandas", "aeon")
+LAZY = (
+    "torch",
+    "numba",
+    "matplotlib",
+    "sklearn",
+    "rich",
+    "typer",
+    "pandas",
+    "aeon",
+    "lightning",
+    "transformers",
+    "keras",
+)
 """What `import curvebench` leaves alone; the first four by contract."""
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "data_recipes" not in path.parts)
