@@ -145,9 +145,9 @@ class Trace:
         columns = [self._first[:, None]]
         if len(ends) > 1:
             columns.append(self._means(ends))
-        if not math.isfinite(self._latest[0]) and math.isfinite(columns[-1][0, -1]):
-            columns.append(self._latest[:, None])
         told = np.concatenate(columns, axis=1)
+        if not math.isfinite(self._latest[0]) and math.isfinite(told[0, -1]):
+            told = np.concatenate([told, self._latest[:, None]], axis=1)
         constant = np.full((1, told.shape[1]), math.nan if optimizer is None else OPTIMIZERS.index(optimizer))
         with np.errstate(over="ignore"):
             return np.concatenate([told, constant]).astype(np.float32)

@@ -171,3 +171,11 @@ def test_what_is_no_state_is_refused_and_changes_nothing(broken):
 def test_a_step_that_no_number_counts_is_refused():
     with pytest.raises(UsageError, match="no number of updates"):
         Trace().add(2**60, 1.0)
+
+
+def test_a_part_of_which_nothing_was_told_is_no_point():
+    trace = Trace()
+    trace.add(0, 1.0)
+    trace.add(300, math.nan)
+    trace.add(299, math.inf)  # back by one: the only piece with a loss begins anew
+    assert trace.curve(3000)[0].tolist() == [1.0, math.inf]

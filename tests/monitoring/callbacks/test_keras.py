@@ -90,7 +90,7 @@ class Listening(Monitor):
 
     def update(self, step, loss, **channels):
         self.told.append((step, loss, channels["learning_rate"]))
-        return None
+        return
 
 
 def test_losses_of_batches_are_found_in_the_running_mean():
