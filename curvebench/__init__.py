@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from curvebench.generation.generate import Limits, generate
     from curvebench.generation.relabel import relabel
     from curvebench.interchange.loading import load_curvebench
+    from curvebench.monitoring import Monitor
     from curvebench.spec import (
         DIAGNOSES,
         Action,
@@ -42,6 +43,7 @@ _PLACES = {
     "Diagnosis": "curvebench.spec",
     "InputError": "curvebench.spec",
     "Limits": "curvebench.generation.generate",
+    "Monitor": "curvebench.monitoring",
     "Remedy": "curvebench.spec",
     "Result": "curvebench.evaluation.results",
     "UsageError": "curvebench.spec",
@@ -76,6 +78,7 @@ __all__ = [
     "Diagnosis",
     "InputError",
     "Limits",
+    "Monitor",
     "Remedy",
     "Result",
     "UsageError",

@@ -37,12 +37,13 @@ MAY_IMPORT = {
     "plots": {"spec", "data"},
     "logs": {"spec"},
     "cases": {"spec", "data", "diagnosers", "evaluation", "logs"},
+    "monitoring": {"spec", "diagnosers"},
     "guard": {"spec", "console", "data", "evaluation", "plots"},
     "pytest_plugin": {"spec", "data", "evaluation", "guard"},
     "claims": {"spec", "remedies", "data", "generation", "plots"},
     "board": {"spec", "remedies", "data", "cases"},
     "interchange": {"spec", "data"},
-    "__init__": {"spec", "data", "generation", "evaluation", "interchange"},
+    "__init__": {"spec", "data", "generation", "evaluation", "interchange", "monitoring"},
     "cli": {
         "__init__",
         "spec",
@@ -75,6 +76,7 @@ ROOMS = {
         "diagnosers/learned/convolution.py",
         "diagnosers/tools/",
         "interchange/layouts.py",
+        "monitoring/callbacks/huggingface.py",
     ),
     "aeon": ("diagnosers/learned/nearest.py", "diagnosers/learned/minirocket.py"),
     "numba": ("generation/engine/",),
@@ -95,11 +97,28 @@ ROOMS = {
     "pydantic_core": ("generation/recipe.py",),
     **dict.fromkeys(TOOL_LIBRARIES, ("diagnosers/tools/",)),
     "pandas": ("diagnosers/tools/", "interchange/frames.py"),
+    "lightning": ("diagnosers/tools/", "monitoring/callbacks/lightning.py"),
+    "pytorch_lightning": ("monitoring/callbacks/lightning.py",),
+    "transformers": ("monitoring/callbacks/huggingface.py",),
+    "keras": ("monitoring/callbacks/keras.py",),
     "jinja2": ("board/render.py",),
 }
 """Library -> the only files, or folders of them, that may import it."""
 
-LAZY = ("torch", "numba", "matplotlib", "sklearn", "rich", "typer", "pandas", "pyarrow", "aeon")
+LAZY = (
+    "torch",
+    "numba",
+    "matplotlib",
+    "sklearn",
+    "rich",
+    "typer",
+    "pandas",
+    "pyarrow",
+    "aeon",
+    "lightning",
+    "transformers",
+    "keras",
+)
 """What `import curvebench` leaves alone; the first four by contract."""
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "data_recipes" not in path.parts)
