@@ -147,7 +147,7 @@ def _draw_gains(axes: Any, verdict: Verdict, dataset: Dataset) -> None:
         f"{verdict.remedy} in the {len(gains)} most similar runs where it was tried:\n"
         f"helped {found.share_improved:.0%}, median gain {found.median_gain:.2f}; {known}"
     )
-    axes.set_title(_wrapped(title, 70), loc="left", fontsize=8)
+    axes.set_title(_wrapped(title, 58), loc="left", fontsize=8)
 
 
 def _draw_labels(axes: Any, verdict: Verdict) -> None:
@@ -159,7 +159,8 @@ def _draw_labels(axes: Any, verdict: Verdict) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="runs")
     axes.set_title(
-        f"What helped the {len(verdict.precedents.rows)} most similar runs (novelty {verdict.precedents.novelty:.2g})",
+        f"Diagnoses of the {len(verdict.precedents.rows)} most similar runs\n"
+        f"(novelty {verdict.precedents.novelty:.2g}: 1 is as usual)",
         loc="left",
         fontsize=8,
     )
