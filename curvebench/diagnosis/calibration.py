@@ -105,7 +105,7 @@ def _asked(X: Float, accepted: Bool, diagnoser: Diagnoser, library: Library, cou
     said = np.asarray(diagnoser.predict_proba(seen))
     is_right = accepted[np.arange(len(said)), said.argmax(axis=1)]
     rate = CHANNELS.index("learning_rate")
-    has_rate: Bool = np.isfinite(X[:, rate : rate + 1]).any(axis=(1, 2))  # no channel, no rate
+    has_rate = np.asarray(np.isfinite(X[:, rate : rate + 1]).any(axis=(1, 2)))  # no channel, no rate
     novelty = novelties(library, seen[:, 0], count)
     return Answers(np.full(len(said), count), has_rate, said.max(axis=1), novelty, is_right)
 

@@ -79,6 +79,9 @@ def test_the_channels_of_every_track():
 def test_what_a_log_lacks_is_said():
     with pytest.raises(UsageError, match="this log has no val_loss; choose a diagnoser"):
         seen_by_diagnosers(curve_of([2.0, 1.0]), "telemetry")
+    X = seen_by_diagnosers(curve_of([2.0, 1.0]), "telemetry", may_lack=("val_loss", "grad_norm"))
+    assert np.isfinite(X[0, 0]).all()
+    assert np.isnan(X[0, 1:]).all()
     with pytest.raises(UsageError, match="There is no optimiser 'adm'"):
         seen_by_diagnosers(curve_of([2.0, 1.0]), "curve", "adm")
 

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curvebench.diagnosers.learned.as_logged import N_POINTS, logged_anew, logged_in, running_mean
+from curvebench.diagnosers.learned.as_logged import (
+    LOWEST_RATE,
+    N_POINTS,
+    N_RATES,
+    UNKNOWN,
+    AsLogged,
+    logged_anew,
+    logged_in,
+    running_mean,
+    shape_of_rate,
+)
 from curvebench.diagnosers.learned.series import at_points
 
 
@@ -76,3 +86,25 @@ def test_the_running_mean_is_the_plain_one(values, weight):
 def test_no_weight_changes_nothing():
     X = curves(30)
     assert running_mean(X, np.zeros(5)) == pytest.approx(X)
+
+
+def test_the_shape_of_the_rate_has_no_unit():
+    rates = np.array([[1e-3] * 24, [0.0, *[np.nan] * 23], np.geomspace(1, 1e-12, 24), np.geomspace(1, 0.01, 24)])
+    shape = shape_of_rate(rates)
+    assert shape.shape == (4, N_RATES)
+    assert (shape[0] == 0).all()
+    assert (shape[1] == UNKNOWN).all()
+    assert shape[2].min() == -LOWEST_RATE
+    np.testing.assert_allclose(shape_of_rate(1000 * rates[3:]), shape[3:])
+    np.testing.assert_allclose(shape[3, [0, -1]], [-1 / 23, -2 + 1 / 23])
+
+
+def test_only_loss_and_rate_are_looked_at():
+    X = np.abs(np.random.default_rng(0).normal(1, 0.1, (6, 5, 30)))
+    other = X.copy()
+    other[:, [1, 2, 4]] = np.nan
+    other[:, 3] *= 10
+    np.testing.assert_allclose(AsLogged().features(X), AsLogged().features(other), atol=1e-12)
+    other[:, 3] = np.nan
+    assert np.isfinite(AsLogged().features(other)).all()
+    assert (AsLogged().features(X) != AsLogged().features(other)).any()
