@@ -74,10 +74,9 @@ def diagnose(
         InputError: there are no losses.
         CheckFailed: the diagnoser failed, or answered with what the contract does not allow.
 
-    >>> import numpy as np
-    >>> verdict = diagnose(np.geomspace(2.3, 2.2, 5))
-    >>> verdict.diagnosis is None, verdict.abstains_because[0]
-    (True, 'There are too few points: 5 finite values of the loss; 8 are asked for.')
+    >>> verdict = diagnose([2.3, 2.2])
+    >>> verdict.diagnosis is None, verdict.abstains_because[0].partition(";")[0]
+    (True, 'There are too few points: 2 finite values of the loss')
     """
     curve = curve if isinstance(curve, Curve) else curve_of(curve)
     asked = make_ready(diagnoser)

@@ -147,7 +147,7 @@ def _draw_gains(axes: Any, verdict: Verdict, dataset: Dataset) -> None:
         f"{verdict.remedy} in the {len(gains)} most similar runs where it was tried:\n"
         f"helped {found.share_improved:.0%}, median gain {found.median_gain:.2f}; {known}"
     )
-    axes.set_title(_wrapped(title, 58), loc="left", fontsize=8)
+    axes.set_title(_wrapped(title, 46), loc="left", fontsize=8)
 
 
 def _draw_labels(axes: Any, verdict: Verdict) -> None:
@@ -166,7 +166,7 @@ def _draw_labels(axes: Any, verdict: Verdict) -> None:
     )
 
 
-def _wrapped(text: str, width: int = 110) -> str:
+def _wrapped(text: str, width: int = 88) -> str:
     return "\n".join(line for part in text.split("\n") for line in textwrap.wrap(_plain(part), width))
 
 

@@ -11,9 +11,6 @@ import numpy as np
 import pytest
 from command import command
 
-from curvebench.data.shipped import locate
-from curvebench.data.store import load, write
-
 FILES = Path(__file__).parents[1] / "logs" / "files"
 
 
@@ -41,8 +38,8 @@ def test_a_verdict_in_words(exploding):
 def test_several_runs_are_several_verdicts():
     (first, second) = command("diagnose", FILES / "keras.csv", "--json").json
     assert first["run"] == "(start 1 of 2)"
-    assert first["diagnosis"] is None
-    assert "too few points" in first["abstains_because"][0]
+    assert first["likeliest"] == max(first["probabilities"], key=first["probabilities"].get)
+    assert (first["diagnosis"] is None) == bool(first["abstains_because"])
     assert second["n_points"] == 8
     assert "The loss is 'loss'; there is also 'mae'." in first["notes"]
     assert sum(first["probabilities"].values()) == pytest.approx(1)
@@ -118,16 +115,13 @@ def test_watching_a_log_that_ends(tmp_path):
 
 
 def test_calibrating(tmp_path):
-    mini = load(locate("mini"))
-    rows = np.flatnonzero(np.isin(mini["split"], ("test", "test_ood")))[::4]
-    write(mini.select(rows), tmp_path / "some.h5")
-    done = command("calibrate", tmp_path / "some.h5", "-q", "--json", "-o", tmp_path / "limits.json")
+    done = command("calibrate", "mini", "-q", "--json", "-o", tmp_path / "limits.json")
     assert done.code == 0, done.err
     said = done.json
     assert json.loads((tmp_path / "limits.json").read_text()) == said["limits"]
     assert said["chosen"]["test"]["accuracy"] >= 0.8
     points = said["curves"]["test"]
     assert [p["coverage"] for p in points] == sorted((p["coverage"] for p in points), reverse=True)
-    shown = command("calibrate", tmp_path / "some.h5", "-q").out
+    shown = command("calibrate", "mini", "-q").out
     assert shown.startswith("least probability")
     assert "by the points of the log" in shown
