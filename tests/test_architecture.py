@@ -88,6 +88,9 @@ ROOMS = {
     "pydantic_core": ("generation/recipe.py",),
     **dict.fromkeys(TOOL_LIBRARIES, ("diagnosers/tools/",)),
     "jinja2": ("board/render.py",),
+    "ray": ("generation/backends/ray.py",),
+    "distributed": ("generation/backends/dask.py",),
+    "submitit": ("generation/backends/slurm.py",),
 }
 """Library -> the only files, or folders of them, that may import it."""
 
