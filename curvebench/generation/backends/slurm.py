@@ -12,7 +12,7 @@ import submitit
 
 from curvebench.generation.backends.local import available_cores
 from curvebench.generation.backends.workers import Workers
-from curvebench.spec import CurveBenchError, UsageError
+from curvebench.spec import UsageError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -62,18 +62,21 @@ def _submitted(folder: str, workers: Workers, work: Callable[[T], R], shares: Se
     return list(executor.map_array(_work_on, [work] * len(shares), shares))
 
 
-def _work_on(work: Callable[[T], R], share: Sequence[T]) -> list[R]:
-    return [work(item) for item in share]
+def _work_on(work: Callable[[T], R], share: Sequence[T]) -> list[R] | Exception:
+    """What came of each item, or the error that ended the work: submitit would make a text of it."""
+    try:
+        return [work(item) for item in share]
+    except Exception as error:
+        return error
 
 
 def _results(job: Any) -> Sequence[Any]:
-    error = job.exception()
-    if error is None:
-        return list(job.result())
-    if isinstance(error, CurveBenchError):
-        raise error
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-    raise UsageError(
-        f"The job {job.job_id} ended before its work was done: {reason}. What is finished is kept, and the same call "
-        "goes on from there."
-    )
+    if job.exception() is not None:
+        raise UsageError(
+            f"The job {job.job_id} was ended before its work was done, by the queue or for want of memory or time. "
+            "What is finished is kept, and the same call goes on from there."
+        )
+    outcome = job.result()
+    if isinstance(outcome, Exception):
+        raise outcome
+    return list(outcome)
