@@ -104,6 +104,9 @@ ROOMS = {
     "transformers": ("monitoring/callbacks/huggingface.py",),
     "keras": ("monitoring/callbacks/keras.py",),
     "jinja2": ("board/render.py",),
+    "ray": ("generation/backends/ray.py",),
+    "distributed": ("generation/backends/dask.py",),
+    "submitit": ("generation/backends/slurm.py",),
 }
 """Library -> the only files, or folders of them, that may import it."""
 

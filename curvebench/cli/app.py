@@ -53,7 +53,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on standard 
 DataFile = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="A data set: a file, or mini, which comes with the package.", show_default=False
+        metavar="FILE",
+        help="A data set: a file, a folder of shards, or mini, which comes with the package.",
+        show_default=False,
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)]
