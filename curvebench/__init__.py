@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from curvebench.data.dataset import Dataset
     from curvebench.data.store import load, verify
+    from curvebench.diagnosis.judging import diagnose
+    from curvebench.diagnosis.verdict import Verdict
     from curvebench.evaluation.evaluate import evaluate
     from curvebench.evaluation.results import Result
     from curvebench.generation.generate import Limits, generate
     from curvebench.generation.relabel import relabel
+    from curvebench.logs import read_log
     from curvebench.monitoring import Monitor
     from curvebench.spec import (
         DIAGNOSES,
@@ -46,9 +49,12 @@ _PLACES = {
     "Remedy": "curvebench.spec",
     "Result": "curvebench.evaluation.results",
     "UsageError": "curvebench.spec",
+    "Verdict": "curvebench.diagnosis.verdict",
+    "diagnose": "curvebench.diagnosis.judging",
     "evaluate": "curvebench.evaluation.evaluate",
     "generate": "curvebench.generation.generate",
     "load": "curvebench.data.store",
+    "read_log": "curvebench.logs",
     "relabel": "curvebench.generation.relabel",
     "verify": "curvebench.data.store",
 }
@@ -80,10 +86,13 @@ __all__ = [
     "Remedy",
     "Result",
     "UsageError",
+    "Verdict",
     "__version__",
+    "diagnose",
     "evaluate",
     "generate",
     "load",
+    "read_log",
     "relabel",
     "verify",
 ]
