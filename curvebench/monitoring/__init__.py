@@ -3,7 +3,7 @@
 `callbacks` has one module for each framework, which alone imports it.
 
 >>> from curvebench.monitoring import Monitor
->>> monitor = Monitor(total_steps=1000)
+>>> monitor = Monitor(total_steps=1000, diagnoser="rules")
 >>> [said for step in range(1, 1001) if (said := monitor.update(step, 9 / step if step < 300 else float("nan")))]
 [<Diagnosis.LR_TOO_HIGH: 'lr_too_high'>]
 >>> print(monitor.findings[0])

@@ -30,9 +30,9 @@ FIRM_LOOKS = 3
 """Looks in a row with the same diagnosis that make it firm; or losses in a row that are not finite."""
 
 MIN_PROBABILITY = 0.7
-"""Of the diagnosis at each of these looks."""
+"""Of the diagnosis at each of these looks; losses that are not finite need none."""
 
-SAID_WITHOUT_PLAN = frozenset({Diagnosis.LR_TOO_HIGH, Diagnosis.OUTPUT_MISMATCH})
+SAID_WITHOUT_PLAN: tuple[Diagnosis, ...] = (Diagnosis.LR_TOO_HIGH, Diagnosis.OUTPUT_MISMATCH)
 """All others compare with how long training is going to be: too slow for it, or level before its end."""
 
 SAID_FROM: Mapping[Diagnosis, float] = {
@@ -82,8 +82,9 @@ class Monitor:
 
     Memory is constant and no update ever raises: an error inside is warned about once, then the monitor is silent. A
     diagnosis is firm when the diagnoser gave it, with at least `min_probability`, at three looks in a row
-    (`FIRM_LOOKS`), or at the look that follows three losses in a row that are not finite. `healthy` is never said. It
-    looks at 32 equal shares of the planned steps, without a plan whenever their number has grown by a fifth.
+    (`FIRM_LOOKS`). Three losses in a row that are not finite are firm by themselves: of the faults that may be said
+    then, the likeliest is. `healthy` is never said. It looks at 32 equal shares of the planned steps, without a plan
+    whenever their number has grown by a fifth.
 
     Args:
         total_steps: the step at which training is planned to end; None: not known.
@@ -174,7 +175,7 @@ class Monitor:
         elif not is_lost or self._has_seen_loss_lost:
             return None
         self._has_seen_loss_lost |= is_lost
-        return self._look(FIRM_LOOKS if is_lost else 1)
+        return self._look(is_lost=is_lost)
 
     def _go_back(self) -> None:
         if self._trace.n_steps == 0:
@@ -197,30 +198,28 @@ class Monitor:
             return max(FIRST_LOOK, self._looked_at * GROWTH)
         return (self._looked_at * LOOKS // planned + 1) * planned / LOOKS
 
-    def _look(self, weight: int) -> Diagnosis | None:
-        """Ask the diagnoser; its answer counts as so many looks."""
+    def _look(self, *, is_lost: bool) -> Diagnosis | None:
+        """Ask the diagnoser, and weigh its answer."""
         planned = self._n_planned()
         X = self._trace.curve(planned, self._optimizer)[None, : len(self.looks_at)]
         probabilities, abstains = _ask(self._diagnoser, X)
-        likely = Diagnosis(DIAGNOSES[int(probabilities.argmax())])
-        probability = float(probabilities.max())
-        if abstains or likely is Diagnosis.HEALTHY or probability < self._min_probability:
+        share = None if planned is None else min(1.0, self._trace.n_steps / planned)
+        if is_lost:
+            likely = max(_sayable(share), key=lambda diagnosis: probabilities[DIAGNOSES.index(diagnosis)])
+            self._n_likely = FIRM_LOOKS
+        else:
+            likely = Diagnosis(DIAGNOSES[int(probabilities.argmax())])
+            self._n_likely = 1 + (self._n_likely if likely is self._likely else 0)
+        probability = float(probabilities[DIAGNOSES.index(likely)])
+        if likely is Diagnosis.HEALTHY or not (is_lost or (probability >= self._min_probability and not abstains)):
             self._likely, self._n_likely = None, 0
             return None
-        self._n_likely = weight + (self._n_likely if likely is self._likely else 0)
         self._likely = likely
-        share = None if planned is None else min(1.0, self._trace.n_steps / planned)
-        if self._n_likely < FIRM_LOOKS or not self._may_be_said(likely, share):
+        is_said = any(finding.diagnosis is likely for finding in self.findings)
+        if is_said or self._n_likely < FIRM_LOOKS or likely not in _sayable(share):
             return None
         self.findings = (*self.findings, Finding(self._trace.last, share, likely, probability))
         return likely
-
-    def _may_be_said(self, diagnosis: Diagnosis, share: float | None) -> bool:
-        if any(finding.diagnosis is diagnosis for finding in self.findings):
-            return False
-        if share is None:
-            return diagnosis in SAID_WITHOUT_PLAN
-        return share >= SAID_FROM.get(diagnosis, 0.0)
 
     def state_dict(self) -> dict[str, Any]:
         """All that it knows, as JSON, about 33 kB; what it was made with is not part of it."""
@@ -257,6 +256,13 @@ class Monitor:
             bool(counts[2]),
             counts[3],
         )
+
+
+def _sayable(share: float | None) -> tuple[Diagnosis, ...]:
+    """The faults that may be said when so much of the planned training is done; None: there is no plan."""
+    if share is None:
+        return SAID_WITHOUT_PLAN
+    return tuple(fault for fault in ADVICE if share >= SAID_FROM.get(fault, 0.0))
 
 
 def _number(value: SupportsFloat) -> float:

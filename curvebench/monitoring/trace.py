@@ -132,7 +132,8 @@ class Trace:
         these are fewer) that end where a piece ends, at most half a piece from where they should. A part's point is the
         mean of its finite losses, not finite where none of them is, and left out where nothing was told. A part that is
         not done is no point yet, so of a training of which a quarter is done there is a quarter of the points, as in
-        the view `first-25`. A latest loss that is not finite is a point at once.
+        the view `first-25`. A latest loss that is not finite is all points that are left, since the data sets repeat
+        the last value of a run that died; without a plan, as many more as there are.
 
         Args:
             n_planned: steps from the first to the last planned one; None: as if training ended now.
@@ -146,8 +147,9 @@ class Trace:
         if len(ends) > 1:
             columns.append(self._means(ends))
         told = np.concatenate(columns, axis=1)
-        if not math.isfinite(self._latest[0]) and math.isfinite(told[0, -1]):
-            told = np.concatenate([told, self._latest[:, None]], axis=1)
+        if not math.isfinite(self._latest[0]):
+            n_left = N_POINTS - told.shape[1] if n_planned else told.shape[1]
+            told = np.concatenate([told, np.repeat(self._latest[:, None], max(1, n_left), axis=1)], axis=1)
         constant = np.full((1, told.shape[1]), math.nan if optimizer is None else OPTIMIZERS.index(optimizer))
         with np.errstate(over="ignore"):
             return np.concatenate([told, constant]).astype(np.float32)

@@ -13,7 +13,7 @@ from oracles.small_training import Exploding, our_warnings
 
 import curvebench
 from curvebench.monitoring import Monitor
-from curvebench.monitoring.monitor import ADVICE, FIRM_LOOKS, LOOKS
+from curvebench.monitoring.monitor import ADVICE, DEFAULT_DIAGNOSER, FIRM_LOOKS, LOOKS
 from curvebench.monitoring.trace import N_POINTS
 from curvebench.spec import DIAGNOSES, Diagnosis, UsageError
 
@@ -92,15 +92,24 @@ def test_without_a_plan_it_says_what_it_can(diagnosis):
 
 @pytest.mark.parametrize("total", [None, 1000])
 @pytest.mark.parametrize("lost", [math.nan, math.inf, -math.inf])
-def test_losses_that_are_not_finite_are_said_at_the_third(total, lost):
-    monitor = Monitor(total)
+@pytest.mark.parametrize("diagnoser", [DEFAULT_DIAGNOSER, "rules"])
+def test_losses_that_are_not_finite_are_said_at_the_third(total, lost, diagnoser):
+    monitor = Monitor(total, diagnoser=diagnoser)
     assert told(monitor, [*(9 / (1 + i) for i in range(500)), *[lost] * 50]) == [(502, "lr_too_high")]
 
 
 def test_a_single_loss_that_is_not_finite_is_forgiven():
     losses = [9 / (1 + i) for i in range(1000)]
     losses[333] = losses[700] = losses[701] = math.nan
-    assert told(Monitor(1000), losses) == []
+    assert told(Monitor(1000, diagnoser="rules"), losses) == []
+
+
+def test_of_losses_that_are_not_finite_the_likeliest_fault_is_said_however_unsure():
+    losses = [1.0] * 40 + [math.nan] * 3
+    unsure = Says(lambda _: ("output_mismatch", 0.4), abstains=lambda n: True)
+    assert told(Monitor(100, diagnoser=unsure), losses) == [(42, "output_mismatch")]
+    late = Says(lambda _: ("late_lr_too_high", 0.9))  # too early for that, so the first of the others
+    assert told(Monitor(100, diagnoser=late), losses) == [(42, "lr_too_high")]
 
 
 def test_the_diagnoser_is_asked_a_bounded_number_of_times():

@@ -27,7 +27,7 @@ def test_every_block_is_run_below():
 
 
 def test_the_first_prints_what_the_page_says(capsys):
-    run("Monitor(total_steps=1000)")
+    run("Monitor(total_steps=1000")
     assert f"```\n{capsys.readouterr().out}```" in PAGE
 
 

@@ -46,6 +46,7 @@ class KeepsAll:
         return (step - self.told[0][0] - 1) // self.width
 
     def curve(self, n_planned: int) -> list[list[float]]:
+        is_planned = n_planned > 0
         origin, first, first_beside = self.told[0]
         n_steps = self.told[-1][0] - origin
         n_planned = max(n_planned, n_steps)
@@ -62,8 +63,9 @@ class KeepsAll:
                 finite = [loss for _, loss, _ in within if math.isfinite(loss)]
                 lost = [loss for _, loss, _ in within if not math.isfinite(loss)]
                 points.append([sum(finite) / len(finite) if finite else lost[-1], *within[-1][2]])
-        if not math.isfinite(self.latest) and math.isfinite(points[-1][0]):
-            points.append([self.latest, *self.known])
+        if not math.isfinite(self.latest):
+            n_all = N_POINTS if is_planned else 2 * len(points)
+            points += [[self.latest, *self.known]] * max(1, n_all - len(points))
         return points
 
 
@@ -178,4 +180,5 @@ def test_a_part_of_which_nothing_was_told_is_no_point():
     trace.add(0, 1.0)
     trace.add(300, math.nan)
     trace.add(299, math.inf)  # back by one: the only piece with a loss begins anew
-    assert trace.curve(3000)[0].tolist() == [1.0, math.inf]
+    assert trace.curve(3000)[0].tolist() == [1.0, *[math.inf] * (N_POINTS - 1)]
+    assert trace.curve()[0].tolist() == [1.0, *[math.inf] * 3]

@@ -20,7 +20,7 @@ def told(watch):
 
 def test_it_logs_and_nothing_else_unless_it_is_asked_to(caplog):
     with caplog.at_level(logging.WARNING, "curvebench"), our_warnings() as warned:
-        assert told(Watch(total_steps=100)) == [False] * 6
+        assert told(Watch(Monitor(diagnoser="rules"), total_steps=100)) == [False] * 6
     assert [r.getMessage() for r in caplog.records] == [
         "CurveBench: Step 4, 4 % of training: lr_too_high (probability 0.90). Lower the learning rate and start again."
     ]

@@ -88,7 +88,7 @@ def test_it_stops_if_it_may(tmp_path):
 
 
 def test_a_healthy_training_is_left_in_peace(tmp_path, caplog):
-    callback = DiagnosisCallback(warn=True, stop=True)
+    callback = DiagnosisCallback(Monitor(diagnoser="rules"), warn=True, stop=True)
     trained = trainer(callback, tmp_path, GOOD_RATE)
     trained.train()
     assert trained.state.global_step == N_STEPS == callback.monitor.total_steps

@@ -73,7 +73,7 @@ def test_it_stops_if_it_may():
 
 
 def test_a_healthy_training_is_left_in_peace(caplog):
-    callback = DiagnosisCallback(warn=True, stop=True)
+    callback = DiagnosisCallback(Monitor(diagnoser="rules"), warn=True, stop=True)
     _, n_batches = fit(callback, GOOD_RATE, validation_data=examples())
     assert n_batches == N_STEPS == callback.monitor.total_steps
     assert callback.monitor.findings == ()

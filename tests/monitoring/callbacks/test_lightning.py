@@ -100,7 +100,7 @@ def test_it_warns_if_it_may(data, tmp_path):
 
 
 def test_a_healthy_training_is_left_in_peace(data, tmp_path, caplog):
-    callback = DiagnosisCallback(warn=True, stop=True)
+    callback = DiagnosisCallback(Monitor(diagnoser="rules"), warn=True, stop=True)
     trained = trainer(callback, tmp_path)
     trained.fit(Validated(GOOD_RATE), data, data)
     assert trained.global_step == N_STEPS
