@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from curvebench.diagnosers import name_of, resolve
 from curvebench.diagnosers.answers import checked_flags, checked_probabilities
+from curvebench.diagnosis.judging import DEFAULT_MODEL
 from curvebench.monitoring.guard import Guard
 from curvebench.monitoring.trace import BESIDE, NOTHING, Trace
 from curvebench.spec import DIAGNOSES, OPTIMIZERS, TRACKS, Diagnosis, UsageError
 
-DEFAULT_DIAGNOSER = "rules"
-"""Who judges if nobody is named."""
+DEFAULT_DIAGNOSER = str(DEFAULT_MODEL)
+"""Who judges if nobody is named: the fitted model that comes with the package."""
 
 LOOKS = 32
 """With a plan the diagnoser is asked this often, at equal shares of the planned steps."""
