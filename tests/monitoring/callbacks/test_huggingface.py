@@ -98,7 +98,7 @@ def test_a_healthy_training_is_left_in_peace(tmp_path, caplog):
 
 
 def test_a_loss_that_the_trainer_filtered_is_noticed_by_its_gradient(tmp_path):
-    callback = DiagnosisCallback(log=False)
+    callback = DiagnosisCallback(Monitor(diagnoser="constant"), log=False)
     trained = trainer(callback, tmp_path, GOOD_RATE, dies_at=60, logging_nan_inf_filter=True)
     trained.train()
     assert all(math.isfinite(row["loss"]) for row in trained.state.log_history if "loss" in row)
