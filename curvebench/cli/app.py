@@ -60,6 +60,14 @@ DataFile = Annotated[
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]
+WHO = "Name, package.module:attribute, file.py:attribute, exec:program or model.cbm"
+"""What names a diagnoser."""
+
+
+def diagnosers_option(by_default: str) -> Any:
+    """The option that names diagnosers, with what it says about who is asked without it."""
+    return typer.Option("--diagnoser", "-d", metavar="NAME", help=f"{WHO}; may be repeated.", show_default=by_default)
+
 
 ENOUGH_INSTANCES = 20
 """Problem instances of a split from which on its intervals mean something."""

@@ -18,6 +18,7 @@ from curvebench.cli.app import (
     Output,
     Quiet,
     app,
+    diagnosers_option,
     given,
     look_here,
     show_facts,
@@ -47,16 +48,7 @@ SHOWN_SCORES: Mapping[str, tuple[Column, tuple[int, int]]] = {
 @app.command()
 def evaluate(
     file: DataFile,
-    diagnoser: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--diagnoser",
-            "-d",
-            metavar="NAME",
-            help="Name, package.module:attribute, file.py:attribute, exec:program or model.cbm; may be repeated.",
-            show_default="rules",
-        ),
-    ] = None,
+    diagnoser: Annotated[list[str] | None, diagnosers_option("rules")] = None,
     split: Annotated[
         list[str] | None, typer.Option(help="Split to score on; may be repeated.", show_default="test and test_ood")
     ] = None,

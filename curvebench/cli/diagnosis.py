@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curvebench.cli.app import DataFile, Force, Json, Quiet, app, look_here, show_facts
+from curvebench.cli.app import WHO, DataFile, Force, Json, Quiet, app, look_here, show_facts
 from curvebench.console import Column, output_to_stderr, say, show, show_json, show_table
 from curvebench.spec import CheckFailed, InputError, UsageError
 
@@ -37,7 +37,7 @@ def diagnose(
             "--diagnoser",
             "-d",
             metavar="NAME",
-            help="Name, package.module:attribute, file.py:attribute, exec:program or model.cbm.",
+            help=f"{WHO}.",
             show_default="as-logged, fitted on core, which comes with the package",
         ),
     ] = None,
