@@ -64,9 +64,9 @@ WHO = "Name, package.module:attribute, file.py:attribute, exec:program or model.
 """What names a diagnoser."""
 
 
-def diagnosers_option(by_default: str) -> Any:
+def diagnosers_option(by_default: str, who: str = WHO) -> Any:
     """The option that names diagnosers, with what it says about who is asked without it."""
-    return typer.Option("--diagnoser", "-d", metavar="NAME", help=f"{WHO}; may be repeated.", show_default=by_default)
+    return typer.Option("--diagnoser", "-d", metavar="NAME", help=f"{who}; may be repeated.", show_default=by_default)
 
 
 ENOUGH_INSTANCES = 20

@@ -28,7 +28,9 @@ Workers = Annotated[
 @leaderboard.command()
 def run(
     file: DataFile,
-    diagnoser: Annotated[list[str] | None, diagnosers_option("all that are installed")] = None,
+    diagnoser: Annotated[
+        list[str] | None, diagnosers_option("all that are installed", "Name, or package.module:attribute")
+    ] = None,
     results: Results = RESULTS,
     replace: Annotated[
         bool, typer.Option("--replace", help="Make results anew that differ from what would be made now.")
