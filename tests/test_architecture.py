@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "evaluation": {"spec", "remedies", "materiality", "data", "diagnosers", "processes"},
     "plots": {"spec", "data"},
     "logs": {"spec"},
-    "cases": {"spec", "data", "diagnosers", "evaluation", "logs"},
+    "cases": {"spec", "remedies", "materiality", "data", "diagnosers", "evaluation", "logs"},
     "guard": {"spec", "console", "data", "evaluation", "plots"},
     "pytest_plugin": {"spec", "data", "evaluation", "guard"},
     "claims": {"spec", "remedies", "data", "generation", "plots"},
