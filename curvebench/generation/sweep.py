@@ -62,7 +62,8 @@ def offset_through(rate: float, lowest: float, points_per_decade: int, coarse_ev
     >>> [round(grid.rate(k), 6) for k in grid.coarse]
     [0.0002, 0.000632, 0.002, 0.006325, 0.02, 0.063246, 0.2, 0.632456, 2.0]
     """
-    return (float(log10(rate)) - float(log10(lowest))) * points_per_decade % coarse_every
+    steps = (float(log10(rate)) - float(log10(lowest))) * points_per_decade
+    return round(steps, 12) % coarse_every  # rounded, or the last bit of a whole number would cost a coarse step
 
 
 USELESS = 0.995
