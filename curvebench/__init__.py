@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from curvebench.data.dataset import Dataset
     from curvebench.data.store import load, verify
+    from curvebench.diagnosis.judging import diagnose
+    from curvebench.diagnosis.verdict import Verdict
     from curvebench.evaluation.evaluate import evaluate
     from curvebench.evaluation.results import Result
     from curvebench.generation.generate import Limits, generate
     from curvebench.generation.relabel import relabel
+    from curvebench.interchange.loading import load_curvebench
+    from curvebench.logs import read_log
+    from curvebench.monitoring import Monitor
     from curvebench.spec import (
         DIAGNOSES,
         Action,
@@ -41,12 +46,17 @@ _PLACES = {
     "Diagnosis": "curvebench.spec",
     "InputError": "curvebench.spec",
     "Limits": "curvebench.generation.generate",
+    "Monitor": "curvebench.monitoring",
     "Remedy": "curvebench.spec",
     "Result": "curvebench.evaluation.results",
     "UsageError": "curvebench.spec",
+    "Verdict": "curvebench.diagnosis.verdict",
+    "diagnose": "curvebench.diagnosis.judging",
     "evaluate": "curvebench.evaluation.evaluate",
     "generate": "curvebench.generation.generate",
     "load": "curvebench.data.store",
+    "load_curvebench": "curvebench.interchange.loading",
+    "read_log": "curvebench.logs",
     "relabel": "curvebench.generation.relabel",
     "verify": "curvebench.data.store",
 }
@@ -74,13 +84,18 @@ __all__ = [
     "Diagnosis",
     "InputError",
     "Limits",
+    "Monitor",
     "Remedy",
     "Result",
     "UsageError",
+    "Verdict",
     "__version__",
+    "diagnose",
     "evaluate",
     "generate",
     "load",
+    "load_curvebench",
+    "read_log",
     "relabel",
     "verify",
 ]

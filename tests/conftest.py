@@ -25,6 +25,8 @@ from curvebench.spec import (
     Remedy,
 )
 
+os.environ.setdefault("KERAS_BACKEND", "torch")  # read when Keras is imported, by whichever test is the first
+
 collect_ignore = ["oracles/fails_to_import.py"]
 """A module that ends the program when it is imported, which a search for doctests would do."""
 

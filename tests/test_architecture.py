@@ -34,14 +34,17 @@ MAY_IMPORT = {
     "diagnosers": {"spec", "remedies", "processes", "data"},
     "generation": {"spec", "remedies", "materiality", "t_quantiles", "data"},
     "evaluation": {"spec", "remedies", "materiality", "data", "diagnosers", "processes"},
-    "plots": {"spec", "data"},
     "logs": {"spec"},
+    "diagnosis": {"spec", "remedies", "data", "diagnosers", "logs"},
+    "monitoring": {"spec", "diagnosers", "diagnosis"},
+    "plots": {"spec", "data", "diagnosis"},
     "cases": {"spec", "remedies", "materiality", "data", "diagnosers", "evaluation", "logs"},
     "guard": {"spec", "console", "data", "evaluation", "plots"},
     "pytest_plugin": {"spec", "data", "evaluation", "guard"},
     "claims": {"spec", "remedies", "data", "generation", "plots"},
     "board": {"spec", "remedies", "data", "cases"},
-    "__init__": {"spec", "data", "generation", "evaluation"},
+    "interchange": {"spec", "data"},
+    "__init__": {"spec", "data", "generation", "evaluation", "interchange", "monitoring", "logs", "diagnosis"},
     "cli": {
         "__init__",
         "spec",
@@ -49,6 +52,7 @@ MAY_IMPORT = {
         "processes",
         "data",
         "diagnosers",
+        "diagnosis",
         "generation",
         "evaluation",
         "plots",
@@ -56,6 +60,7 @@ MAY_IMPORT = {
         "board",
         "cases",
         "logs",
+        "interchange",
     },
     "__main__": {"cli"},
 }
@@ -72,6 +77,8 @@ ROOMS = {
         "generation/engine/modules.py",
         "diagnosers/learned/convolution.py",
         "diagnosers/tools/",
+        "interchange/layouts.py",
+        "monitoring/callbacks/huggingface.py",
     ),
     "aeon": ("diagnosers/learned/nearest.py", "diagnosers/learned/minirocket.py"),
     "numba": ("generation/engine/",),
@@ -82,6 +89,7 @@ ROOMS = {
         "data/neighbours.py",
         "diagnosers/learned/",
         "evaluation/audit/",
+        "interchange/loading.py",
     ),
     "scipy": ("cases/scores.py",),
     "typer": ("cli/",),
@@ -90,11 +98,32 @@ ROOMS = {
     "pydantic": ("generation/recipe.py", "board/stored.py"),
     "pydantic_core": ("generation/recipe.py",),
     **dict.fromkeys(TOOL_LIBRARIES, ("diagnosers/tools/",)),
+    "pandas": ("diagnosers/tools/", "interchange/frames.py"),
+    "lightning": ("diagnosers/tools/", "monitoring/callbacks/lightning.py"),
+    "pytorch_lightning": ("monitoring/callbacks/lightning.py",),
+    "transformers": ("monitoring/callbacks/huggingface.py",),
+    "keras": ("monitoring/callbacks/keras.py",),
     "jinja2": ("board/render.py",),
+    "ray": ("generation/backends/ray.py",),
+    "distributed": ("generation/backends/dask.py",),
+    "submitit": ("generation/backends/slurm.py",),
 }
 """Library -> the only files, or folders of them, that may import it."""
 
-LAZY = ("torch", "numba", "matplotlib", "sklearn", "rich", "typer", "pandas", "aeon")
+LAZY = (
+    "torch",
+    "numba",
+    "matplotlib",
+    "sklearn",
+    "rich",
+    "typer",
+    "pandas",
+    "pyarrow",
+    "aeon",
+    "lightning",
+    "transformers",
+    "keras",
+)
 """What `import curvebench` leaves alone; the first four by contract."""
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "data_recipes" not in path.parts)

@@ -35,7 +35,7 @@ from curvebench.spec import LABELS, SPLITS
 
 COMMANDS = (
     "generate", "info", "verify", "relabel", "subset", "plot", "phenomena", "evaluate", "compare", "audit", "claims",
-    "logs", "recipes", "documented", "diagnosers", "check-diagnoser", "fit",
+    "logs", "recipes", "documented", "diagnosers", "check-diagnoser", "fit", "export",
 )  # fmt: skip
 SUMMARY = {"n_runs", "n_cells", "labels", "splits", "content_sha256", "recipe", "format_version"}
 
@@ -114,7 +114,7 @@ def test_what_nobody_foresaw_is_one_sentence(monkeypatch, file):
     def fail(path):
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(store, "load", fail)
+    monkeypatch.setattr(store, "open_table", fail)
     monkeypatch.delenv("CURVEBENCH_DEBUG", raising=False)
     done = command("info", file)
     assert (done.code, done.out) == (4, "")
@@ -129,7 +129,7 @@ def test_ctrl_c_is_no_traceback(monkeypatch, file):
     def interrupt(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "load", interrupt)
+    monkeypatch.setattr(store, "open_table", interrupt)
     done = command("info", file)
     assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
 

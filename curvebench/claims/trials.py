@@ -81,7 +81,7 @@ class Effort:
 
 
 EFFORTS: Mapping[str, Effort] = {
-    "full": Effort("full", 28, 3, 640, 3, "core", 24),
+    "full": Effort("full", 28, 3, 640, 3, "core", 64),
     "small": Effort("small", 4, 2, 64, 1, "quick", 4),
 }
 

@@ -9,12 +9,22 @@ from typing import Annotated
 import typer
 
 from curvebench import __version__
-from curvebench.cli import cases, data_sets, diagnosers, investigations, leaderboard, logs
+from curvebench.cli import cases, data_sets, diagnosers, diagnosis, interchange, investigations, leaderboard, logs
 from curvebench.cli.app import app
 from curvebench.console import say, show
 from curvebench.spec import CurveBenchError
 
-__all__ = ["cases", "data_sets", "diagnosers", "investigations", "leaderboard", "logs", "main"]
+__all__ = [
+    "cases",
+    "data_sets",
+    "diagnosers",
+    "diagnosis",
+    "interchange",
+    "investigations",
+    "leaderboard",
+    "logs",
+    "main",
+]
 
 
 def main() -> None:

@@ -53,11 +53,21 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on standard 
 DataFile = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="A data set: a file, or mini, which comes with the package.", show_default=False
+        metavar="FILE",
+        help="A data set: a file, a folder of shards, or mini, which comes with the package.",
+        show_default=False,
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]
+WHO = "Name, package.module:attribute, file.py:attribute, exec:program or model.cbm"
+"""What names a diagnoser."""
+
+
+def diagnosers_option(by_default: str, who: str = WHO) -> Any:
+    """The option that names diagnosers, with what it says about who is asked without it."""
+    return typer.Option("--diagnoser", "-d", metavar="NAME", help=f"{who}; may be repeated.", show_default=by_default)
+
 
 ENOUGH_INSTANCES = 20
 """Problem instances of a split from which on its intervals mean something."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curvebench.cli.app import ENOUGH_INSTANCES, Force, Json, Quiet, app, look_here
+from curvebench.cli.app import ENOUGH_INSTANCES, Force, Json, Quiet, app, diagnosers_option, look_here
 from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table
 from curvebench.spec import CheckFailed
 
@@ -31,16 +31,7 @@ def evaluate_cases(
             metavar="FILE", help="Cases as JSON lines, or wild, which comes with the package.", show_default=False
         ),
     ],
-    diagnoser: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--diagnoser",
-            "-d",
-            metavar="NAME",
-            help="Name, package.module:attribute, file.py:attribute, exec:program or model.cbm; may be repeated.",
-            show_default="rules",
-        ),
-    ] = None,
+    diagnoser: Annotated[list[str] | None, diagnosers_option("rules")] = None,
     fit_on: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Data set on whose split train those that learn are fitted first."),
@@ -201,16 +192,7 @@ def documented(
             show_default=False,
         ),
     ],
-    diagnoser: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--diagnoser",
-            "-d",
-            metavar="NAME",
-            help="As for evaluate-cases; may be repeated.",
-            show_default="rules and all published ones",
-        ),
-    ] = None,
+    diagnoser: Annotated[list[str] | None, diagnosers_option("rules and all published ones")] = None,
     fit_on: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Data set on whose split train those that learn are fitted first."),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +27,7 @@ from curvebench.console import Column, progress_bar, say, show, show_json, show_
 from curvebench.spec import LABELS, SPLITS, CheckFailed
 
 if TYPE_CHECKING:
-    from curvebench.data.dataset import Dataset
+    from curvebench.data.dataset import Dataset, Table
     from curvebench.generation.plan import Cost
 
 
@@ -35,9 +37,28 @@ def generate(
         str,
         typer.Argument(metavar="RECIPE", help="Name of a shipped recipe or path of a TOML file.", show_default=False),
     ],
-    output: Output,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write; with a slash at its end a folder of shards.",
+            show_default=False,
+        ),
+    ],
+    folder: Annotated[bool, typer.Option("--folder", help="Leave a folder of shards in place of one file.")] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Processes. Default: all cores.", show_default=False)
+        int | None, typer.Option(min=1, max=4096, help="Processes, or jobs. Default: all cores.", show_default=False)
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(help="Where shards are made: local, ray, dask or slurm (each an extra).")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of an existing cluster: Ray's head, Dask's scheduler, a partition of Slurm.", show_default=False
+        ),
     ] = None,
     engine: Annotated[
         str | None, typer.Option(help="fused or torch, in place of the recipe's.", show_default=False)
@@ -59,14 +80,15 @@ def generate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train what a recipe asks for, label it by intervention and write one file.
+    """Train what a recipe asks for, label it by intervention and write one file, or a folder of shards.
 
-    After an interruption the same command goes on where it stopped.
+    After an interruption the same command goes on where it stopped. The content is the same wherever it is made.
 
     Example: [bold]curvebench generate quick -o quick.h5[/bold]
     """
+    from curvebench.data.dataset import Dataset
     from curvebench.data.store import check_target
-    from curvebench.generation.generate import Limits
+    from curvebench.generation.generate import Limits, check_folder_target, generate_folder
     from curvebench.generation.generate import generate as generate_data_set
     from curvebench.generation.plan import compute_cost, make_plan
     from curvebench.generation.recipe import is_shipped, load_recipe
@@ -74,28 +96,34 @@ def generate(
     if trust:
         look_here()
     recipe_file = load_recipe(recipe, trust=trust)
-    check_target(output, overwrite=force)
+    target, is_folder = Path(output), folder or output.endswith(("/", os.sep))
+    if is_folder:
+        check_folder_target(target)
+    else:
+        check_target(target, overwrite=force)
+    make: Callable[..., Table] = generate_folder if is_folder else partial(generate_data_set, overwrite=force)
     if not quiet:
         say(_cost_line(recipe_file.recipe.name, compute_cost(recipe_file.recipe, make_plan(recipe_file.recipe))))
     try:
         with progress_bar("training", quiet=quiet) as report:
-            dataset = generate_data_set(
+            dataset = make(
                 recipe_file,
-                output,
+                target,
                 engine=engine,
                 workers=workers,
                 device=device,
-                overwrite=force,
+                backend=backend,
+                address=address,
                 limits=Limits(**given(max_runs=max_runs, max_bytes=max_bytes, max_memory=max_memory)),
                 progress=None if report is None else lambda done, total, _: report(done, total),
                 say=(lambda sentence: None) if quiet else say,
             )
     except KeyboardInterrupt:
-        say(f"interrupted; the same command goes on from {output}.parts")
+        say(f"interrupted; the same command goes on from {target}.parts")
         raise typer.Exit(INTERRUPTED) from None
-    _show_dataset(dataset, {"file": str(output)}, as_json=as_json)
-    if is_shipped(recipe_file) and not quiet:
-        _say_shortfalls(dataset, output)
+    _show_dataset(dataset, {"file": str(target)}, as_json=as_json)
+    if is_shipped(recipe_file) and not quiet and isinstance(dataset, Dataset):
+        _say_shortfalls(dataset, target)
 
 
 def _say_shortfalls(dataset: Dataset, path: Path) -> None:
@@ -129,14 +157,16 @@ def info(file: DataFile, as_json: Json = False) -> None:
 
     Example: [bold]curvebench info quick.h5[/bold]
     """
-    from curvebench.data.store import load
+    from curvebench.data.store import open_table
 
-    _show_dataset(load(file), {"file": str(file)}, as_json=as_json)
+    _show_dataset(open_table(file), {"file": str(file)}, as_json=as_json)
 
 
-def _show_dataset(dataset: Dataset, about: Mapping[str, Any], *, as_json: bool) -> None:
+def _show_dataset(dataset: Table, about: Mapping[str, Any], *, as_json: bool) -> None:
     """Counts of a data set, after some facts about it."""
-    summary = {**about, **dataset.summary()}
+    from curvebench.data.dataset import summarize
+
+    summary = {**about, **summarize(dataset)}
     if as_json:
         show_json(summary)
         return
@@ -168,6 +198,8 @@ def _show_dataset(dataset: Dataset, about: Mapping[str, Any], *, as_json: bool) 
 def verify(file: DataFile, as_json: Json = False) -> None:
     """Read all of a data set and compare its content with the hash that stands in it.
 
+    Of a folder, moreover every byte of every shard with the manifest.
+
     Exit code 1 if the content was changed, 3 if the file cannot be read.
 
     Example: [bold]curvebench verify quick.h5[/bold]
@@ -184,6 +216,26 @@ def verify(file: DataFile, as_json: Json = False) -> None:
         show_json({"verified": True, **vars(report)})
     else:
         show_facts({"verified": "yes", **vars(report)})
+
+
+@app.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A data set in shards.", show_default=False)],
+    output: Output,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Make one file of a folder of shards; the content hash stays. It takes little memory, however large they are.
+
+    Example: [bold]curvebench pack core/ -o core.h5[/bold]
+    """
+    from curvebench.data.store import pack as pack_folder
+
+    facts = {"file": str(output), "content_sha256": pack_folder(folder, output, overwrite=force)}
+    if as_json:
+        show_json(facts)
+    else:
+        show_facts(facts)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from curvebench.cli.app import (
     Output,
     Quiet,
     app,
+    diagnosers_option,
     given,
     look_here,
     show_facts,
@@ -26,7 +27,7 @@ from curvebench.console import Column, output_to_stderr, progress_bar, say, show
 from curvebench.spec import SPLITS, CheckFailed, InputError, UsageError
 
 if TYPE_CHECKING:
-    from curvebench.data.dataset import Dataset
+    from curvebench.data.dataset import Table
     from curvebench.evaluation.compare import Difference
     from curvebench.evaluation.results import Result
 
@@ -47,16 +48,7 @@ SHOWN_SCORES: Mapping[str, tuple[Column, tuple[int, int]]] = {
 @app.command()
 def evaluate(
     file: DataFile,
-    diagnoser: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--diagnoser",
-            "-d",
-            metavar="NAME",
-            help="Name, package.module:attribute, file.py:attribute, exec:program or model.cbm; may be repeated.",
-            show_default="rules",
-        ),
-    ] = None,
+    diagnoser: Annotated[list[str] | None, diagnosers_option("rules")] = None,
     split: Annotated[
         list[str] | None, typer.Option(help="Split to score on; may be repeated.", show_default="test and test_ood")
     ] = None,
@@ -99,20 +91,22 @@ def evaluate(
 
     Example: [bold]curvebench evaluate quick.h5 --diagnoser rules[/bold]
     """
+    from curvebench.data.dataset import rows_of_split
     from curvebench.data.shipped import locate
-    from curvebench.data.store import load
+    from curvebench.data.store import open_table
 
     asked = list(dict.fromkeys(diagnoser or ["rules"]))
     how = _isolation(isolation, time_limit, memory_limit, [locate(path) for path in (file, fit_on) if path])
     with output_to_stderr():
         _look_up(asked, split or [], track, isolation)
-    dataset = load(file)
-    fitting = dataset if fit_on is None else load(fit_on)
+    dataset = open_table(file)
+    fitting = dataset if fit_on is None else open_table(fit_on)
     _say_what_is_not_tried(fitting, dataset)
     _say_what_was_fitted_elsewhere(asked, fitting)
     splits = list(dict.fromkeys(split)) if split else _scored_splits(dataset)
     names = [*asked, *(name for name in REFERENCES if references and name not in asked)]
-    if "constant-best" in names and "constant-best" not in asked and not fitting.split("train").is_scored.any():
+    can_be_chosen = len(rows_of_split(fitting, "train", scored_only=True)) > 0
+    if "constant-best" in names and "constant-best" not in asked and not can_be_chosen:
         names.remove("constant-best")
         say(
             "constant-best is left out: it is chosen on the split train, which has no scored runs; "
@@ -189,9 +183,11 @@ def _look_up(asked: Sequence[str], splits: Sequence[str], track: str | None, iso
             say(f"note: {name} does not say which track it needs")
 
 
-def _scored_splits(dataset: Dataset) -> list[str]:
+def _scored_splits(dataset: Table) -> list[str]:
     """The default splits, but for those without a scored run."""
-    scored = [name for name in DEFAULT_SPLITS if dataset.is_scored[dataset["split"] == name].any()]
+    from curvebench.data.dataset import rows_of_split
+
+    scored = [name for name in DEFAULT_SPLITS if len(rows_of_split(dataset, name, scored_only=True))]
     if not scored:
         raise InputError(f"The splits {' and '.join(DEFAULT_SPLITS)} of this data set have no runs that are scored.")
     for name in DEFAULT_SPLITS:
@@ -200,7 +196,7 @@ def _scored_splits(dataset: Dataset) -> list[str]:
     return scored
 
 
-def _say_what_is_not_tried(fit_on: Dataset, dataset: Dataset) -> None:
+def _say_what_is_not_tried(fit_on: Table, dataset: Table) -> None:
     """Note which fixed actions of a data set another one has not among its remedies."""
     tried = dataset.meta.remedies
     actions = [(diagnosis, fit_on.meta.remedies[i]) for diagnosis, i in fit_on.meta.fixed_actions.items()]
@@ -208,7 +204,7 @@ def _say_what_is_not_tried(fit_on: Dataset, dataset: Dataset) -> None:
         say(f"note: the nearest tried remedy stands in for {', '.join(absent)}, which the scored data set has not")
 
 
-def _say_what_was_fitted_elsewhere(asked: Sequence[str], fit_on: Dataset) -> None:
+def _say_what_was_fitted_elsewhere(asked: Sequence[str], fit_on: Table) -> None:
     """Note which fitted models come from another data set than the one that diagnosers are fitted on now."""
     from curvebench.data.dataset import content_sha256
     from curvebench.diagnosers.learned.models import SUFFIX, load_model
@@ -220,8 +216,8 @@ def _say_what_was_fitted_elsewhere(asked: Sequence[str], fit_on: Dataset) -> Non
 
 
 def _evaluate_all(
-    dataset: Dataset,
-    fit_on: Dataset,
+    dataset: Table,
+    fit_on: Table,
     jobs: Sequence[Job],
     report: Callable[[float, float], None] | None,
 ) -> list[Result]:

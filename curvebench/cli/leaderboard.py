@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from curvebench.cli.app import Commands, DataFile, Json, Quiet, app, look_here, show_facts
+from curvebench.cli.app import Commands, DataFile, Json, Quiet, app, diagnosers_option, look_here, show_facts
 from curvebench.console import Column, output_to_stderr, progress_bar, say, show_json, show_table
 from curvebench.evaluation.stored_results import RESULTS
 from curvebench.spec import CheckFailed, UsageError
@@ -29,14 +29,7 @@ Workers = Annotated[
 def run(
     file: DataFile,
     diagnoser: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--diagnoser",
-            "-d",
-            metavar="NAME",
-            help="Name, or package.module:attribute; may be repeated.",
-            show_default="all that are installed",
-        ),
+        list[str] | None, diagnosers_option("all that are installed", "Name, or package.module:attribute")
     ] = None,
     results: Results = RESULTS,
     replace: Annotated[

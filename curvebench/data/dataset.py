@@ -7,11 +7,11 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,7 @@ from curvebench.spec import (
     Action,
     Bool,
     InputError,
+    Int,
     Remedy,
     UsageError,
 )
@@ -317,6 +318,16 @@ def check_columns(columns: Mapping[str, Array], remedies: Sequence[Remedy] | Non
         raise InputError(_listed("The columns of the data set have", faults))
 
 
+def check_values(columns: Mapping[str, Array]) -> None:
+    """Hold the values of some columns against the table of the format.
+
+    Raises:
+        InputError: values that are not allowed or do not fit.
+    """
+    if faults := [fault for name, values in columns.items() for fault in _value_faults(COLUMNS[name], values)]:
+        raise InputError(_listed("The columns of the data set have", faults))
+
+
 def shape_faults(shapes: Mapping[str, tuple[int, ...]], remedies: Sequence[Remedy] | None = None) -> list[str]:
     """What is wrong with the shapes of the columns, one sentence each; columns not named are not missed.
 
@@ -417,6 +428,29 @@ def _known(kind: str, name: str, known: Iterable[str]) -> str:
 # ------------------------------------------------------------------------------------------- the data set
 
 
+class Table(Protocol):
+    """A data set that one can go through piece by piece, whether it is in memory or in a folder of shards."""
+
+    @property
+    def meta(self) -> Meta:
+        """What gives the columns their meaning."""
+
+    @property
+    def n_runs(self) -> int:
+        """Number of rows."""
+
+    @property
+    def n_points(self) -> int:
+        """Number of points of every curve."""
+
+    @property
+    def content_sha256(self) -> str:
+        """The content hash of all that `pieces` gives."""
+
+    def pieces(self, names: Sequence[str]) -> Iterator[Mapping[str, Array]]:
+        """Some columns of all rows, in order, a part of the rows at a time; a group lies in one piece."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A table of runs. Rows never change their order; arrays are read-only.
@@ -457,7 +491,8 @@ class Dataset:
         return self.columns[_known("column", name, self.columns)]
 
     @cached_property
-    def _content_sha256(self) -> str:
+    def content_sha256(self) -> str:
+        """The content hash, 64 hexadecimal digits."""
         return _hash_content(self)
 
     @property
@@ -469,6 +504,10 @@ class Dataset:
     def n_points(self) -> int:
         """Number of points of every curve."""
         return int(self.columns["train_loss"].shape[1])
+
+    def pieces(self, names: Sequence[str]) -> Iterator[Mapping[str, Array]]:
+        """All rows at once: whatever goes through a folder shard by shard takes this in one step."""
+        yield {name: self.columns[name] for name in names}
 
     @property
     def labels(self) -> Array:
@@ -483,9 +522,7 @@ class Dataset:
     @property
     def cell_rate(self) -> NDArray[np.intp]:
         """(n_runs,) a number that is the same for the runs of one cell and rate, and for them only."""
-        _, cell = np.unique(self.columns["cell"], return_inverse=True)
-        rates, rate = np.unique(self.columns["base_lr"], return_inverse=True)
-        return np.asarray(cell * len(rates) + rate, dtype=np.intp)
+        return cell_rate(self.columns)
 
     def select(self, rows: ArrayLike) -> Dataset:
         """The data set of some rows.
@@ -548,19 +585,7 @@ class Dataset:
             UsageError: there is no such track or split.
             InputError: an optimiser that `OPTIMIZERS` does not know.
         """
-        channels = TRACKS[_known("track", track, TRACKS)]
-        mask = self._mask(split, scored_only)
-        X = np.empty((int(mask.sum()), len(channels), self.n_points), dtype=np.float32)
-        for i, channel in enumerate(channels):
-            is_code = channel == "optimizer"
-            X[:, i] = self._optimizer_codes()[mask, None] if is_code else self.columns[channel][mask]
-        return X
-
-    def _optimizer_codes(self) -> NDArray[np.intp]:
-        names, inverse = np.unique(self.columns["optimizer"], return_inverse=True)
-        if unknown := sorted(set(names.tolist()) - set(OPTIMIZERS)):
-            raise InputError(f"The data set holds the optimisers {_names(unknown)}; known are {_names(OPTIMIZERS)}.")
-        return np.array([OPTIMIZERS.index(name) for name in names], dtype=np.intp)[inverse]
+        return stack_channels(self.columns, TRACKS[_known("track", track, TRACKS)], self._mask(split, scored_only))
 
     def targets(self, split: str | None = None, scored_only: bool = False) -> Array:
         """Labels in the row order of `to_numpy3d` with the same arguments, (n_runs,) text.
@@ -572,28 +597,126 @@ class Dataset:
 
     def summary(self) -> dict[str, Any]:
         """Counts and names that describe the data set, ready for JSON."""
-        splits = {name: self._mask(name, scored_only=False) for name in SPLITS}
-        problem = self.columns["problem"]
-        return {
-            "format_version": self.meta.format_version,
-            "recipe": self.meta.recipe_name,
-            "recipe_version": self.meta.recipe_version,
-            "recipe_sha256": self.meta.recipe_sha256,
-            "engine": self.meta.engine,
-            "licence": self.meta.licence,
-            "thresholds": dict(self.meta.thresholds),
-            "content_sha256": content_sha256(self),
-            "n_runs": self.n_runs,
-            "n_cells": len(np.unique(self.columns["cell"])),
-            "n_groups": len(np.unique(self.columns["group"])),
-            "n_points": self.n_points,
-            "n_remedies": len(self.meta.remedies),
-            "n_scored": int(self.is_scored.sum()),
-            "labels": _counts(self.labels),
-            "splits": {name: int(mask.sum()) for name, mask in splits.items()},
-            "labels_by_split": {name: _counts(self.labels[mask]) for name, mask in splits.items()},
-            "n_problem_instances": {name: len(np.unique(problem[mask])) for name, mask in splits.items()},
-        }
+        return summarize(self)
+
+
+def cell_rate(columns: Mapping[str, Array]) -> NDArray[np.intp]:
+    """(n_runs,) a number that is the same for the runs of one cell and rate, and for them only.
+
+    Args:
+        columns: `cell` and `base_lr` at least.
+    """
+    _, cell = np.unique(columns["cell"], return_inverse=True)
+    rates, rate = np.unique(columns["base_lr"], return_inverse=True)
+    return np.asarray(cell * len(rates) + rate, dtype=np.intp)
+
+
+def stack_channels(columns: Mapping[str, Array], channels: Sequence[str], rows: Bool | Int) -> NDArray[np.float32]:
+    """Curves of some rows as a diagnoser sees them; see `Dataset.to_numpy3d`.
+
+    Args:
+        columns: the channels at least.
+        channels: names of columns with a value for every point, or `optimizer`.
+        rows: mask or numbers of the rows.
+
+    Raises:
+        InputError: an optimiser that `OPTIMIZERS` does not know.
+    """
+    first = columns[channels[0]]
+    X = np.empty((len(first[rows]), len(channels), first.shape[1]), dtype=np.float32)
+    for i, channel in enumerate(channels):
+        is_code = channel == "optimizer"
+        X[:, i] = _optimizer_codes(columns[channel])[rows, None] if is_code else columns[channel][rows]
+    return X
+
+
+def _optimizer_codes(optimizer: Array) -> NDArray[np.intp]:
+    names, inverse = np.unique(optimizer, return_inverse=True)
+    if unknown := sorted(set(names.tolist()) - set(OPTIMIZERS)):
+        raise InputError(f"The data set holds the optimisers {_names(unknown)}; known are {_names(OPTIMIZERS)}.")
+    return np.array([OPTIMIZERS.index(name) for name in names], dtype=np.intp)[inverse]
+
+
+def gather(table: Table, names: Sequence[str], rows: Int) -> dict[str, Array]:
+    """Some columns of some rows.
+
+    Args:
+        table: the data set.
+        names: of the columns.
+        rows: row numbers in the whole data set, ascending.
+
+    Returns:
+        Name -> (n_rows, ...).
+    """
+    parts = [{name: piece[name][own] for name in names} for piece, own in pieces_of(table, names, rows)]
+    if not parts:
+        parts = [{name: values[:0] for name, values in next(table.pieces(names)).items()}]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def pieces_of(table: Table, names: Sequence[str], rows: Int) -> Iterator[tuple[Mapping[str, Array], Int]]:
+    """Those pieces of a data set that have some of the rows asked for, each with the row numbers in it.
+
+    Args:
+        table: the data set.
+        names: of the columns.
+        rows: row numbers in the whole data set, ascending.
+    """
+    start = 0
+    for piece in table.pieces(names):
+        stop = start + len(piece[names[0]])
+        first, last = np.searchsorted(rows, (start, stop))
+        if last > first:
+            yield piece, rows[first:last] - start
+        start = stop
+
+
+def rows_of_split(table: Table, split: str, *, scored_only: bool = False) -> Int:
+    """Row numbers of a split, ascending; of those runs only whose label is one of the six diagnoses, if so asked."""
+    found, start = [], 0
+    for piece in table.pieces(("split", "diagnosis")):
+        mask = piece["split"] == split
+        if scored_only:
+            mask &= np.isin(piece["diagnosis"], DIAGNOSES)
+        found.append(np.flatnonzero(mask) + start)
+        start += len(mask)
+    return np.concatenate(found)
+
+
+def summarize(table: Table) -> dict[str, Any]:
+    """Counts and names that describe a data set, ready for JSON."""
+    by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    problems: dict[str, set[str]] = {split: set() for split in SPLITS}
+    n_cells = n_groups = 0
+    for piece in table.pieces(("split", "diagnosis", "problem", "cell", "group")):
+        n_cells += len(np.unique(piece["cell"]))  # neither cells nor groups lie in two pieces
+        n_groups += len(np.unique(piece["group"]))
+        for split in SPLITS:
+            mask = piece["split"] == split
+            by_split[split].update(piece["diagnosis"][mask].tolist())
+            problems[split].update(np.unique(piece["problem"][mask]).tolist())
+    labels = sum(by_split.values(), Counter[str]())
+    meta = table.meta
+    return {
+        "format_version": meta.format_version,
+        "recipe": meta.recipe_name,
+        "recipe_version": meta.recipe_version,
+        "recipe_sha256": meta.recipe_sha256,
+        "engine": meta.engine,
+        "licence": meta.licence,
+        "thresholds": dict(meta.thresholds),
+        "content_sha256": table.content_sha256,
+        "n_runs": table.n_runs,
+        "n_cells": n_cells,
+        "n_groups": n_groups,
+        "n_points": table.n_points,
+        "n_remedies": len(meta.remedies),
+        "n_scored": sum(labels[label] for label in DIAGNOSES),
+        "labels": {label: labels[label] for label in LABELS},
+        "splits": {split: counts.total() for split, counts in by_split.items()},
+        "labels_by_split": {split: {label: c[label] for label in LABELS} for split, c in by_split.items()},
+        "n_problem_instances": {split: len(names) for split, names in problems.items()},
+    }
 
 
 def _frozen(column: Column, values: Array) -> Array:
@@ -604,11 +727,6 @@ def _frozen(column: Column, values: Array) -> Array:
     view = values.view()
     view.setflags(write=False)
     return view
-
-
-def _counts(labels: Array) -> dict[str, int]:
-    counts = Counter(labels.tolist())
-    return {label: counts[label] for label in LABELS}
 
 
 def concatenate(datasets: Sequence[Dataset]) -> Dataset:
@@ -661,9 +779,9 @@ class ContentHasher:
         return self._sha256.hexdigest()
 
 
-def content_sha256(dataset: Dataset) -> str:
+def content_sha256(table: Table) -> str:
     """The content hash: equal for equal content, however it is stored; 64 hexadecimal digits. Computed once."""
-    return dataset._content_sha256
+    return table.content_sha256
 
 
 def _hash_content(dataset: Dataset) -> str:

@@ -1,4 +1,7 @@
-"""The file of a data set, HDF5: written whole or not at all, screened before anything in it is trusted."""
+"""The file of a data set, HDF5: written whole or not at all, screened before anything in it is trusted.
+
+A data set may also be a folder of such files (`curvebench.data.folder`); whatever reads here takes both.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,32 @@ import os
 import re
 import socket
 import stat
+import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5f, h5l, h5o, h5p, h5s, h5t, h5z
+from h5py import h5a, h5d, h5f, h5fd, h5l, h5o, h5p, h5s, h5t, h5z
 
 from curvebench.data.columns import COLUMNS, FORMAT_VERSION, Column
-from curvebench.data.dataset import Array, Dataset, Meta, content_sha256, from_stored, shape_faults, to_stored
+from curvebench.data.dataset import (
+    Array,
+    Dataset,
+    Meta,
+    Table,
+    check_values,
+    content_sha256,
+    from_stored,
+    shape_faults,
+    to_stored,
+)
+from curvebench.data.folder import MANIFEST, Folder, check_folder, column_shape, open_folder
 from curvebench.data.shipped import locate, suggestion
 from curvebench.spec import CheckFailed, CurveBenchError, InputError, UsageError
 
@@ -33,6 +50,9 @@ CHUNK_BYTES = 128 * 1024
 
 MAX_BYTES = 8 * 1024**3
 """Largest data set that is read unless the caller allows more."""
+
+BATCH_BYTES = 16 * 1024**2
+"""Size of the parts in which a data set is read that need not be in memory as a whole."""
 
 MAX_CHUNK_BYTES = 64 * 1024**2
 MAX_INFLATION = 1032
@@ -98,7 +118,7 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
     except FileNotFoundError:
         mode = None
     except OSError as error:
-        raise UsageError(_why_not_written(path, error)) from None
+        raise UsageError(why_not_written(path, error)) from None
     if mode is not None and not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
         raise UsageError(f"{path} cannot be written: it is {kind}; choose another name.")
@@ -110,20 +130,28 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool = False) -> No
 
 def _file_image(dataset: Dataset, digest: str) -> bytes:
     """The bytes of the file, built in memory: HDF5 does not survive a full disk, Python's own writing does."""
-    access, creation = h5p.create(h5p.FILE_ACCESS), h5p.create(h5p.FILE_CREATE)
+    access = h5p.create(h5p.FILE_ACCESS)
     access.set_fapl_core(_IMAGE_GROWTH_BYTES, False)
+    with _created(access, dataset.meta, digest) as file:
+        for name, column in COLUMNS.items():
+            _create_column(file, column, dataset[name].shape)[...] = _as_stored(column, dataset[name])
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def _created(access: h5p.PropFAID, meta: Meta, digest: str) -> h5py.File:
+    """A new file that has all but its columns."""
+    creation = h5p.create(h5p.FILE_CREATE)
     access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)  # metadata has checksums from there on
     creation.set_obj_track_times(False)
     creation.set_attr_phase_change(_ATTRIBUTES_IN_HEADER, 0)  # only there do large attributes have checksums
     name = f"curvebench-{uuid.uuid4().hex}".encode()
-    with h5py.File(h5f.create(name, h5f.ACC_TRUNC, creation, access)) as file:
-        attributes = dataset.meta.to_text()
-        attributes |= {"format": FORMAT_NAME, "content_sha256": digest, "columns": json.dumps(list(COLUMNS))}
-        _write_attributes(file, attributes)
-        for column_name, column in COLUMNS.items():
-            _write_column(file, column, dataset[column_name])
-        file.flush()
-        return bytes(file.id.get_file_image())
+    file = h5py.File(h5f.create(name, h5f.ACC_TRUNC, creation, access))
+    access.close()  # the file has its own; what it holds must not live on until HDF5 itself ends
+    attributes = meta.to_text()
+    attributes |= {"format": FORMAT_NAME, "content_sha256": digest, "columns": json.dumps(list(COLUMNS))}
+    _write_attributes(file, attributes)
+    return file
 
 
 def _write_attributes(target: h5py.HLObject, attributes: Mapping[str, str]) -> None:
@@ -134,15 +162,22 @@ def _write_attributes(target: h5py.HLObject, attributes: Mapping[str, str]) -> N
         target.attrs.create(name, np.array(encoded, dtype=dtype), dtype=dtype)
 
 
-def _write_column(file: h5py.File, column: Column, values: Array) -> None:
+def _as_stored(column: Column, values: Array) -> Array:
     stored = to_stored(column, values)
-    if column.is_text:
-        stored = stored.view(h5py.string_dtype("utf-8", column.itemsize))
+    return stored.view(_stored_type(column)) if column.is_text else stored
+
+
+def _stored_type(column: Column) -> np.dtype[Any]:
+    return h5py.string_dtype("utf-8", column.itemsize) if column.is_text else np.dtype(column.dtype)
+
+
+def _create_column(file: h5py.File, column: Column, shape: tuple[int, ...]) -> h5py.Dataset:
     dataset = file.create_dataset(
         column.name,
-        data=stored,
-        chunks=chunk_shape(stored.shape, column.itemsize),
-        maxshape=tuple(n or None for n in stored.shape),  # HDF5 has no chunks on an axis fixed at length 0
+        shape=shape,
+        dtype=_stored_type(column),
+        chunks=chunk_shape(shape, column.itemsize),
+        maxshape=tuple(n or None for n in shape),  # HDF5 has no chunks on an axis fixed at length 0
         compression="gzip",
         compression_opts=4,
         shuffle=True,
@@ -154,6 +189,7 @@ def _write_column(file: h5py.File, column: Column, values: Array) -> None:
     if column.values:
         attributes["values"] = json.dumps(column.values)
     _write_attributes(dataset, attributes)
+    return dataset
 
 
 def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
@@ -176,22 +212,41 @@ def publish(image: bytes, path: Path, *, overwrite: bool = False) -> None:
     Raises:
         UsageError: as for `write`.
     """
-    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "-"
-    temporary = path.with_name(f"{_temporary_stem(path)}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
-    try:
+    with publishing(path, overwrite=overwrite) as temporary:
         _write_synced(temporary, image)
+
+
+@contextlib.contextmanager
+def publishing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Let a file that is written bit by bit appear at the path in one step when the block ends, or leave no trace.
+
+    Yields:
+        The name to write it under, which is free; whoever writes it also calls `sync`.
+
+    Raises:
+        UsageError: as for `write`.
+    """
+    temporary = temporary_name(path)
+    try:
+        yield temporary
         if overwrite:
             os.replace(temporary, path)
         else:
             _move_without_clobbering(temporary, path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     except FileExistsError:
         raise UsageError(f"{path} already exists; choose another name or allow it to be overwritten.") from None
     except OSError as error:
-        raise UsageError(_why_not_written(path, error)) from error
+        raise UsageError(why_not_written(path, error)) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """A free name beside a path, for what is to appear at the path once it is whole."""
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "-"
+    return path.with_name(f"{_temporary_stem(path)}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
 
 
 def remove_temporaries(path: Path) -> None:
@@ -239,10 +294,10 @@ def _reserve_and_replace(temporary: Path, path: Path) -> None:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where the system can do so for folders."""
+def sync(path: Path) -> None:
+    """Make the bytes of a file or the names in a folder last through a power cut, where the system can do so."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except OSError:
         return
     try:
@@ -254,10 +309,128 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _why_not_written(path: Path, error: OSError) -> str:
+def why_not_written(path: Path, error: OSError) -> str:
+    """A sentence for whoever wanted to write there."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{path} cannot be written: there is no room ({error.strerror}); free some or choose another disk."
     return f"{path} cannot be written: {error.strerror or error}."
+
+
+# ---------------------------------------------------------------------------------------------- folders
+
+
+def write_manifest(folder: Folder) -> None:
+    """Make a data set of a folder of shards: its manifest appears whole, in one step.
+
+    Raises:
+        UsageError: as for `write`.
+    """
+    publish(folder.manifest.to_text().encode(), folder.path / MANIFEST, overwrite=True)
+
+
+def pack(source: str | os.PathLike[str], path: str | os.PathLike[str], *, overwrite: bool = False) -> str:
+    """Make one file of a folder, column by column, with never more than a shard or a few columns in memory.
+
+    Args:
+        source: the folder.
+        path: of the file; its folder must exist.
+        overwrite: replace a file that is already there.
+
+    Returns:
+        The content hash, that of the folder.
+
+    Raises:
+        InputError: the folder is damaged, or not what its manifest says.
+        UsageError: the source is no folder, or as for `write`.
+    """
+    path, folder = Path(path), open_table(source)
+    check_target(path, overwrite=overwrite)
+    if not isinstance(folder, Folder):
+        raise UsageError(f"{os.fspath(source)} is one file already; there is nothing to pack.")
+    digest = folder.content_sha256
+    with publishing(path, overwrite=overwrite) as temporary, open(temporary, "x+b", buffering=0) as file:
+        access, patient = h5p.create(h5p.FILE_ACCESS), _Patient(file)
+        access.set_fileobj_driver(h5fd.fileobj_driver, patient)
+        with _created(access, folder.meta, digest) as packed:
+            for column, blocks in folder.by_column():
+                stored, start = _create_column(packed, column, column_shape(folder, column, folder.n_runs)), 0
+                for block in blocks:
+                    stored[start : start + len(block)] = _as_stored(column, block)
+                    start += len(block)
+                    patient.complain()
+        patient.complain()
+        os.fsync(file.fileno())
+    return digest
+
+
+class _Patient:
+    """A file for HDF5 that keeps errors of writing to itself until it is asked: HDF5 does not survive a full disk.
+
+    What can't be written any more is kept in memory, so that HDF5 finds what it wrote and can close its file in peace.
+    """
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file  # without a buffer, whose content would be written, and fail, at any later time
+        self._error: tuple[int | None, str | None] | None = None
+        self._late: list[tuple[int, bytes]] = []
+        self._position = 0
+
+    def complain(self) -> None:
+        """Raise what went wrong.
+
+        Raises:
+            OSError: something did.
+        """
+        if self._error is not None:
+            raise OSError(*self._error)
+
+    def write(self, content: memoryview) -> int:
+        if not self._is_done(self._write, self._position, content):
+            self._late.append((self._position, bytes(content)))
+        self._position += len(content)
+        return len(content)
+
+    def _write(self, position: int, content: memoryview) -> None:
+        self._file.seek(position)
+        while len(content):
+            content = content[self._file.write(content) :]
+
+    def flush(self) -> None:
+        self._is_done(self._file.flush)
+
+    def truncate(self, size: int) -> int:
+        self._is_done(self._file.truncate, size)
+        return size
+
+    def _is_done(self, action: Callable[..., object], *arguments: object) -> bool:
+        if self._error is None:
+            try:
+                action(*arguments)
+            except OSError as error:
+                self._error = error.errno, error.strerror  # the error itself would hold on to this object
+        return self._error is None
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END:
+            ends = [start + len(content) for start, content in self._late]
+            offset += max(os.fstat(self._file.fileno()).st_size, *ends) if ends else self._file.seek(0, os.SEEK_END)
+        self._position = offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, room: memoryview) -> int:
+        start, stop = self._position, self._position + len(room)
+        self._file.seek(start)
+        content = bytearray(self._file.read(len(room)).ljust(len(room), b"\0"))
+        for begin, late in self._late:
+            first, last = max(start, begin), min(stop, begin + len(late))
+            if first < last:
+                content[first - start : last - start] = late[first - begin : last - begin]
+        room[:] = content
+        self._position = stop
+        return len(room)
 
 
 # ---------------------------------------------------------------------------------------------- reading
@@ -265,11 +438,12 @@ def _why_not_written(path: Path, error: OSError) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """What `verify` found out about a file in which everything is as it should be.
+    """What `verify` found out about a data set in which everything is as it should be.
 
     Attributes:
-        path: of the file.
+        path: of the file or folder.
         n_bytes: its size.
+        n_shards: files that hold its rows.
         n_runs: rows.
         recipe_name: recipe that the data come from.
         format_version: of the file.
@@ -278,6 +452,7 @@ class Report:
 
     path: str
     n_bytes: int
+    n_shards: int
     n_runs: int
     recipe_name: str
     format_version: int
@@ -285,46 +460,94 @@ class Report:
 
 
 def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Dataset:
-    """Read a data set. Columns that the format does not know are ignored.
+    """Read a data set into memory. Columns that the format does not know are ignored.
 
     Args:
-        path: of the file, or the name of a data set that comes with the package ("mini").
+        path: of the file or folder, or the name of a data set that comes with the package ("mini").
         max_bytes: refuse columns that would take more bytes than this in all.
 
     Raises:
         InputError: the file is missing, damaged, foreign, of a newer format, not as the format wants it, or
             built to reach outside itself or to exhaust memory.
     """
+    table = open_table(path, max_bytes=max_bytes)
+    return table.load(max_bytes) if isinstance(table, Folder) else table
+
+
+def open_table(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Dataset | Folder:
+    """A data set to go through piece by piece: a file is read, of a folder only the manifest.
+
+    Args:
+        path: as for `load`.
+        max_bytes: as for `load`, but of a folder for each shard.
+
+    Raises:
+        InputError: as for `load`; of a shard only when it is read.
+    """
+    if locate(path).is_dir():
+        return open_folder(locate(path), partial(read_columns, max_bytes=max_bytes))
     with _reading(path) as file:
         dataset, _ = _load(file, max_bytes)
         return dataset
 
 
+def read_columns(
+    path: str | os.PathLike[str], names: Sequence[str], *, max_bytes: int = MAX_BYTES
+) -> tuple[Meta, dict[str, Array]]:
+    """Read some columns of a file. Only they are screened, for nothing else is read; see `load`.
+
+    Raises:
+        InputError: as for `load`.
+    """
+    with _reading(path) as file:
+        meta = Meta.from_text(_read_attributes(file))
+        _screen_links(file, names)
+        _screen_columns(file, meta, max_bytes, names)
+        columns = {name: from_stored(COLUMNS[name], file[name][...]) for name in names}
+        check_values(columns)
+        return meta, columns
+
+
 def verify(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Report:
-    """Read all of a file and compare its content with the content hash that stands in it.
+    """Read all of a data set and compare its content with the content hash that stands in it.
+
+    Of a folder, moreover hold every byte of every shard against the manifest.
 
     Args:
-        path: of the file.
-        max_bytes: as for `load`.
+        path: of the file or folder.
+        max_bytes: as for `load`; of a folder for each shard.
 
     Raises:
         InputError: `load` could not read it.
         CheckFailed: it can be read, but its content is not what was written.
     """
+    if locate(path).is_dir():
+        return _verify_folder(open_folder(locate(path), partial(read_columns, max_bytes=max_bytes)))
     with _reading(path) as file:
         dataset, stated = _load(file, max_bytes)
         found = content_sha256(dataset)
         if found != stated:
             raise CheckFailed(f"the content hash is {found}, but {stated!r} was written; the content was changed.")
-        meta = dataset.meta
-        return Report(
-            path=os.fspath(path),
-            n_bytes=os.stat(locate(path)).st_size,
-            n_runs=dataset.n_runs,
-            recipe_name=meta.recipe_name,
-            format_version=meta.format_version,
-            content_sha256=found,
-        )
+    return _report(path, os.stat(locate(path)).st_size, 1, dataset)
+
+
+def _verify_folder(folder: Folder) -> Report:
+    check_folder(folder)
+    shards = folder.manifest.shards
+    n_bytes = sum(shard.n_bytes for shard in shards) + os.stat(folder.path / MANIFEST).st_size
+    return _report(folder.path, n_bytes, len(shards), folder)
+
+
+def _report(path: str | os.PathLike[str], n_bytes: int, n_shards: int, table: Table) -> Report:
+    return Report(
+        path=os.fspath(path),
+        n_bytes=n_bytes,
+        n_shards=n_shards,
+        n_runs=table.n_runs,
+        recipe_name=table.meta.recipe_name,
+        format_version=table.meta.format_version,
+        content_sha256=table.content_sha256,
+    )
 
 
 def read_meta(path: str | os.PathLike[str]) -> Meta:
@@ -341,10 +564,20 @@ def read_meta(path: str | os.PathLike[str]) -> Meta:
 def _reading(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """An open file, a shipped one by its name too; every failure comes out as one sentence that names the path."""
     path = locate(path)
+    with _failures_explained(path), _open(path) as file:
+        yield file
+
+
+def _open(path: Path) -> h5py.File:
+    _check_plain_hdf5(path)
+    return h5py.File(path, "r")
+
+
+@contextlib.contextmanager
+def _failures_explained(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while a file is read becomes one sentence that names its path."""
     try:
-        _check_plain_hdf5(path)
-        with h5py.File(path, "r") as file:
-            yield file
+        yield
     except CurveBenchError as error:
         raise type(error)(f"{os.fspath(path)}: {error}") from error.__cause__
     except MemoryError:
@@ -375,12 +608,94 @@ def _check_plain_hdf5(path: str | os.PathLike[str]) -> None:
         raise InputError("it is not an HDF5 file (by its first bytes); a data set is one.")
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A data set in an open file, screened, of which rows are read when they are asked for.
+
+    Attributes:
+        path: of the file.
+        meta: what gives the columns their meaning.
+        n_runs: rows.
+        n_points: points of every curve.
+        content_sha256: the content hash that stands in the file; only `verify` compares it with the content.
+        row_bytes: bytes of a row in the file's types.
+    """
+
+    path: Path
+    meta: Meta
+    n_runs: int
+    n_points: int
+    content_sha256: str
+    row_bytes: int
+    _file: h5py.File
+
+    def column(self, name: str) -> Array:
+        """All of one column, (n_runs, ...), as it is in memory; its values are not checked."""
+        with _failures_explained(self.path):
+            return from_stored(COLUMNS[name], self._file[name][...])
+
+    def rows(self, start: int, stop: int) -> Dataset:
+        """The rows from `start` up to `stop`, which is left out; fewer at the end.
+
+        Raises:
+            InputError: something in them is not as the format wants it.
+        """
+        with _failures_explained(self.path):
+            columns = {name: from_stored(column, self._file[name][start:stop]) for name, column in COLUMNS.items()}
+            return Dataset(columns, self.meta)
+
+    def batches(self, n_bytes: int = BATCH_BYTES) -> Iterator[Dataset]:
+        """All rows in their order, in parts of about so many bytes each; none where there are no rows.
+
+        Raises:
+            InputError: as for `rows`.
+        """
+        n_rows = max(1, n_bytes // max(1, self.row_bytes))
+        for start in range(0, self.n_runs, n_rows):
+            yield self.rows(start, start + n_rows)
+
+
+@contextlib.contextmanager
+def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened]:
+    """Open a data set to read it in parts, in memory that does not grow with it but for the names of its runs.
+
+    Args:
+        path: of the file, or the name of a data set that comes with the package.
+
+    Raises:
+        InputError: as for `load`; also while the block reads rows.
+    """
+    path = locate(path)
+    with contextlib.ExitStack() as stack:
+        with _failures_explained(path):
+            file = stack.enter_context(_open(path))
+            attributes = _read_attributes(file)
+            meta = Meta.from_text(attributes)
+            _screen_links(file, list(file))
+            _screen_columns(file, meta, sys.maxsize, list(COLUMNS))
+            runs, content_sha256 = file["run"][...], attributes["content_sha256"]
+            if len(np.unique(runs)) != len(runs):
+                raise InputError("`run` names a run more than once.")
+            if not re.fullmatch("[0-9a-f]{64}", content_sha256):
+                raise InputError(f"its attribute 'content_sha256' is {content_sha256!r}, which is no SHA-256.")
+            opened = Opened(
+                path=path,
+                meta=meta,
+                n_runs=len(runs),
+                n_points=int(file["train_loss"].shape[1]),
+                content_sha256=content_sha256,
+                row_bytes=sum(column.itemsize * math.prod(file[name].shape[1:]) for name, column in COLUMNS.items()),
+                _file=file,
+            )
+        yield opened
+
+
 def _load(file: h5py.File, max_bytes: int) -> tuple[Dataset, str]:
     """The data set and the content hash that the file states. Reads no array before all is screened."""
     attributes = _read_attributes(file)
     meta = Meta.from_text(attributes)
-    _screen_links(file)
-    _screen_columns(file, meta, max_bytes)
+    _screen_links(file, list(file))
+    _screen_columns(file, meta, max_bytes, list(COLUMNS))
     columns = {name: from_stored(column, file[name][...]) for name, column in COLUMNS.items()}
     return Dataset(columns, meta), attributes["content_sha256"]
 
@@ -416,24 +731,27 @@ def _attribute_text(file: h5py.File, name: str) -> str:
         raise InputError(f"its attribute {name!r} is not UTF-8.") from None
 
 
-def _screen_links(file: h5py.File) -> None:
-    """Nothing in the file may point out of it, or go deeper than its root."""
+def _screen_links(file: h5py.File, names: Sequence[str]) -> None:
+    """None of these entries may point out of the file, or go deeper than its root."""
     if len(file) > MAX_ROOT_ENTRIES:
         raise InputError(f"it has {len(file)} entries; more than {MAX_ROOT_ENTRIES} are not read.")
-    for name in file:
+    for name in names:
         key = name.encode("utf-8", "surrogateescape")
+        if not file.id.links.exists(key):
+            raise InputError(f"its column {name} is missing; every data set has it.")
         if file.id.links.get_info(key).type != h5l.TYPE_HARD:
             raise InputError(f"{name!r} is a soft or external link; links are not followed, do not trust the file.")
         if h5o.get_info(file.id, key).type != h5o.TYPE_DATASET:
             raise InputError(f"{name!r} is not a plain HDF5 dataset; the format has no groups or named types.")
 
 
-def _screen_columns(file: h5py.File, meta: Meta, max_bytes: int) -> None:
-    """Every column there, stored plainly, of the right type and shape, and of a size that can be true."""
-    if missing := [name for name in COLUMNS if name not in file]:
+def _screen_columns(file: h5py.File, meta: Meta, max_bytes: int, names: Sequence[str]) -> None:
+    """Every one of these columns there, stored plainly, of the right type and shape, and of a size that can be true."""
+    if missing := [name for name in names if name not in file]:
         raise InputError(f"its columns {', '.join(missing)} are missing; every data set has them.")
     shapes, faults, n_bytes = {}, [], 0
-    for name, column in COLUMNS.items():
+    for name in names:
+        column = COLUMNS[name]
         stored = h5d.open(file.id, name.encode())
         _screen_storage(name, stored.get_create_plist())
         faults += _type_faults(column, stored.get_type())

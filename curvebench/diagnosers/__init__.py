@@ -82,6 +82,11 @@ DIAGNOSERS: Mapping[str, Entry] = {
         "gradient boosted trees on 122 features of the curves, calibrated, fitted on train",
         kind="learned",
     ),
+    "as-logged": Entry(
+        "curvebench.diagnosers.learned.as_logged:AsLogged",
+        "boosting on curves logged in many ways, with the shape of the rate if there is one, fitted on train",
+        kind="learned",
+    ),
     "dtw-1nn": Entry(
         "curvebench.diagnosers.learned.nearest:NearestNeighbour",
         "the nearest of 1,000 curves of train by dynamic time warping (extra aeon)",

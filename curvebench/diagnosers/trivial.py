@@ -76,6 +76,10 @@ class Oracle:
         self.labels = list(labels)
         self.prescriptions = list(prescriptions)
 
+    def part(self, start: int, stop: int) -> Oracle:
+        """The oracle for some of the rows, where they are asked about one batch after the other."""
+        return Oracle(self.labels[start:stop], self.prescriptions[start:stop])
+
     def predict_proba(self, X: Float) -> NDArray[np.float64]:
         """(n_curves, 6), all on the label.
 

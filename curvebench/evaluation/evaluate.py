@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from curvebench.data.dataset import Dataset, content_sha256
+from curvebench.data.dataset import Meta, Table, cell_rate, gather, pieces_of, rows_of_split, stack_channels
 from curvebench.data.views import SHORTER, VIEWS
 from curvebench.diagnosers import is_reference, name_of, resolve
 from curvebench.diagnosers.answers import InvalidOutput, checked_flags, checked_prescriptions, checked_probabilities
@@ -50,18 +50,21 @@ N_BOOTSTRAP = 1000
 MAX_REPETITIONS, SECONDS_FOR_REPETITIONS = 5, 1.0
 """The prediction is repeated for timing up to five times in all, while less than a second has gone by."""
 
+BATCH = 4096
+"""Curves that a diagnoser is asked about at once, at most; the same ones whether they lie in one file or in many."""
+
 _MAX_MESSAGE = 300
 
 
 def evaluate(
-    dataset: Dataset,
+    dataset: Table,
     diagnoser: object,
     *,
     split: str = "test",
     track: str | None = None,
     n_bootstrap: int = N_BOOTSTRAP,
     name: str | None = None,
-    fit_on: Dataset | None = None,
+    fit_on: Table | None = None,
     isolation: str = "none",
     limits: ProcessLimits | None = None,
     hidden: Sequence[Path] = (),
@@ -74,7 +77,7 @@ def evaluate(
     taken to answer in the order of its classes; any other in the order of `DIAGNOSES`.
 
     Args:
-        dataset: the labelled runs.
+        dataset: the labelled runs, in memory or in a folder, which is then read shard by shard.
         diagnoser: a name, the path of a fitted model, a class, an object with `predict_proba`, a classifier, or a
             function of one curve; see `curvebench.diagnosers.resolve`. Of the names, "oracle" and "constant-best" are
             references: they are told answers that no diagnoser is shown.
@@ -150,7 +153,7 @@ class Examination:
 
 
 def examine(
-    dataset: Dataset,
+    dataset: Table,
     diagnoser: object,
     runs: Mapping[str, Int | None],
     *,
@@ -158,7 +161,7 @@ def examine(
     track: str | None = None,
     n_bootstrap: int = N_BOOTSTRAP,
     name: str | None = None,
-    fit_on: Dataset | None = None,
+    fit_on: Table | None = None,
     isolation: str = "none",
     limits: ProcessLimits | None = None,
     hidden: Sequence[Path] = (),
@@ -217,8 +220,8 @@ def examine(
 
 
 def _examined(
-    dataset: Dataset,
-    fit_on: Dataset,
+    dataset: Table,
+    fit_on: Table,
     sheets: Mapping[str, _AnswerSheet],
     bases: Mapping[str, Result],
     candidates: Mapping[str, Diagnoser],
@@ -233,8 +236,8 @@ def _examined(
         failure = _attempt(partial(_fit, first, fit_on, dataset, track, fit_view))
         for split, view in product(sheets, seen_after):
             sheet = sheets[split]
-            X = _shown(dataset, track, sheet.rows, view)
-            ask = partial(_ask, candidates[split], X, is_timed=view == "whole")
+            batches = partial(_batches, dataset, track, sheet.rows, view)
+            ask = partial(_ask, candidates[split], batches, is_timed=view == "whole")
             outcome = _attempt(ask) if failure is None else failure
             if isinstance(outcome, _Failure):
                 found[split, view] = outcome.of(bases[split], view)
@@ -252,7 +255,7 @@ def _by_fit(views: Sequence[str]) -> dict[str, list[str]]:
 
 
 def mark(
-    dataset: Dataset,
+    dataset: Table,
     split: str,
     answers: Answers | None,
     *,
@@ -326,7 +329,7 @@ def _failure(error: BaseException) -> _Failure:
             return _Failure(FAILED, "".join(format_exception_only(error)))
 
 
-def _unscored(dataset: Dataset, fit_on: Dataset, sheet: _AnswerSheet, name: str, split: str, track: str) -> Result:
+def _unscored(dataset: Table, fit_on: Table, sheet: _AnswerSheet, name: str, split: str, track: str) -> Result:
     return Result(
         diagnoser=name,
         status=OK,
@@ -334,22 +337,22 @@ def _unscored(dataset: Dataset, fit_on: Dataset, sheet: _AnswerSheet, name: str,
         track=track,
         split=split,
         counts=Counts(len(sheet.rows), len(sheet.family), len(np.unique(sheet.family))),
-        dataset_sha256=content_sha256(dataset),
-        fit_on_sha256=content_sha256(fit_on),
+        dataset_sha256=dataset.content_sha256,
+        fit_on_sha256=fit_on.content_sha256,
     )
 
 
-def judge(dataset: Dataset, diagnoser: object, *, split: str = "test", track: str | None = None) -> Judgement:
+def judge(dataset: Table, diagnoser: object, *, split: str = "test", track: str | None = None) -> Judgement:
     """What `evaluate` computes its scores from; arguments and errors as there, but what the diagnoser raises passes."""
     sheet = _answer_sheet(dataset, split)
     candidate = _candidates(dataset, dataset, {split: sheet}, diagnoser)[split]
     track = checked_track(candidate, track)
     _fit(candidate, dataset, dataset, track, "whole")
-    answers = _ask(candidate, _shown(dataset, track, sheet.rows), is_timed=False)
+    answers = _ask(candidate, partial(_batches, dataset, track, sheet.rows, "whole"), is_timed=False)
     return _judgement(sheet, answers, _treatment(sheet, answers, dataset, dataset))
 
 
-def fit_on_train(dataset: Dataset, diagnoser: object, *, track: str | None = None) -> Diagnoser:
+def fit_on_train(dataset: Table, diagnoser: object, *, track: str | None = None) -> Diagnoser:
     """Make a diagnoser and fit it on the scored runs of the split `train`, as `evaluate` does before it scores.
 
     Args:
@@ -396,6 +399,7 @@ class _AnswerSheet:
         oracle: (n,) int, the oracle's action.
         oracle_net_gain: (n,) float64, what it brings.
         instance: (n,) int, number of the problem instance.
+        problem: (n_instances,) text, names of the problem instances, sorted.
         family: (n_instances,) text.
     """
 
@@ -406,32 +410,60 @@ class _AnswerSheet:
     oracle: Int
     oracle_net_gain: Float
     instance: Int
+    problem: NDArray[np.str_]
     family: NDArray[np.str_]
 
 
-def _answer_sheet(dataset: Dataset, split: str, asked: Int | None = None) -> _AnswerSheet:
+def _answer_sheet(dataset: Table, split: str, asked: Int | None = None) -> _AnswerSheet:
     """The sheet for all scored runs of a split, or for those of them that are asked about."""
     rows = scored_rows(dataset, split)
     if asked is not None:
         if not (len(asked) and np.isin(asked, rows).all() and (np.diff(asked) > 0).all()):
             raise InputError(f"The rows asked about are not, in ascending order, scored runs of the split {split!r}.")
         rows = asked
-    meta, gains = dataset.meta, dataset["remedy_gain"][rows]
-    oracle = oracle_actions(gains, dataset.cell_rate[rows], dataset["seed"][rows], meta.remedies, meta.cost_weight)
-    _, first, instance = np.unique(dataset["problem"][rows], return_index=True, return_inverse=True)
+    parts = [_part_of_sheet(piece, own, dataset.meta) for piece, own in pieces_of(dataset, _ON_SHEET, rows)]
+    return replace(_joined(parts), rows=rows)
+
+
+_ON_SHEET = ("diagnosis", "accepted", "remedy_gain", "seed", "cell", "base_lr", "problem", "problem_family")
+
+
+def _part_of_sheet(piece: Mapping[str, NDArray[Any]], rows: Int, meta: Meta) -> _AnswerSheet:
+    """The sheet for some rows of a piece, which has the other seeds of each of them too."""
+    gains = piece["remedy_gain"][rows]
+    oracle = oracle_actions(gains, cell_rate(piece)[rows], piece["seed"][rows], meta.remedies, meta.cost_weight)
+    problem, first, instance = np.unique(piece["problem"][rows], return_index=True, return_inverse=True)
     return _AnswerSheet(
         rows=rows,
-        label=np.array([DIAGNOSES.index(d) for d in dataset["diagnosis"][rows]], dtype=np.intp),
-        accepted=dataset["accepted"][rows].astype(np.bool_),
+        label=np.array([DIAGNOSES.index(d) for d in piece["diagnosis"][rows]], dtype=np.intp),
+        accepted=piece["accepted"][rows].astype(np.bool_),
         gains=gains,
         oracle=oracle,
         oracle_net_gain=treat([meta.remedies[i] for i in oracle], meta.remedies, gains, meta.cost_weight).net_gain,
         instance=instance,
-        family=dataset["problem_family"][rows][first],
+        problem=problem,
+        family=piece["problem_family"][rows][first],
     )
 
 
-def scored_rows(dataset: Dataset, split: str) -> Int:
+def _joined(parts: Sequence[_AnswerSheet]) -> _AnswerSheet:
+    """One sheet for all rows, with the problem instances numbered through."""
+
+    def all_of(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    problem, first, number = np.unique(all_of("problem"), return_index=True, return_inverse=True)
+    numbers = np.split(number, np.cumsum([len(part.problem) for part in parts])[:-1])
+    of_runs = ("rows", "label", "accepted", "gains", "oracle", "oracle_net_gain")
+    return _AnswerSheet(
+        **{name: all_of(name) for name in of_runs},
+        instance=np.concatenate([own[part.instance] for own, part in zip(numbers, parts, strict=True)]),
+        problem=problem,
+        family=all_of("family")[first],
+    )
+
+
+def scored_rows(dataset: Table, split: str) -> Int:
     """Rows of the scored runs of a split, ascending.
 
     Raises:
@@ -440,7 +472,7 @@ def scored_rows(dataset: Dataset, split: str) -> Int:
     """
     if split not in SPLITS:
         raise UsageError(f"There is no split {split!r}; there are {', '.join(SPLITS)}.")
-    rows = np.flatnonzero((dataset["split"] == split) & dataset.is_scored)
+    rows = rows_of_split(dataset, split, scored_only=True)
     if not len(rows):
         raise InputError(
             f"The split {split!r} of this data set has no runs that are scored; choose another split or data set."
@@ -464,16 +496,26 @@ def checked_track(candidate: Diagnoser, track: str | None) -> str:
     return str(track)
 
 
-def _shown(dataset: Dataset, track: str, rows: Int, view: str = "whole") -> NDArray[np.float32]:
-    """(n, n_channels, n_points) curves of some rows in a view, a copy that can't be written to."""
-    X = VIEWS[view](dataset.to_numpy3d(track=track)[rows])
+def _batches(dataset: Table, track: str, rows: Int, view: str) -> Iterator[NDArray[np.float32]]:
+    """(n, n_channels, n_points) curves of some rows in a view, at most `BATCH` at a time."""
+    channels = TRACKS[track]
+    waiting = np.empty((0, len(channels), dataset.n_points), dtype=np.float32)
+    for piece, own in pieces_of(dataset, channels, rows):
+        waiting = np.concatenate([waiting, stack_channels(piece, channels, own)])
+        while len(waiting) >= BATCH:
+            yield _read_only(VIEWS[view](waiting[:BATCH]))
+            waiting = waiting[BATCH:]
+    if len(waiting):
+        yield _read_only(VIEWS[view](waiting))
+
+
+def _read_only(X: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The curves as an array that can't be made writeable again."""
     X.setflags(write=False)
     return X.view()
 
 
-def _training_set(
-    fit_on: Dataset, dataset: Dataset, track: str, view: str
-) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
+def _training_set(fit_on: Table, dataset: Table, track: str, view: str) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
     """Curves and labels of the scored runs of the split `train`, as long as those that will be asked about."""
     rows = scored_rows(fit_on, "train")
     if fit_on.n_points != dataset.n_points:
@@ -481,26 +523,27 @@ def _training_set(
             f"The curves to fit on have {fit_on.n_points} points and those to score {dataset.n_points}; "
             "fit on a data set with as many."
         )
-    return _shown(fit_on, track, rows, view), fit_on["diagnosis"][rows]
+    X = np.concatenate(list(_batches(fit_on, track, rows, view)))
+    return _read_only(X), gather(fit_on, ("diagnosis",), rows)["diagnosis"]
 
 
 # ------------------------------------------------------------------------------------------- who is asked
 
 
-def _constant_best(dataset: Dataset, fit_on: Dataset, sheet: _AnswerSheet) -> Diagnoser:
+def _constant_best(dataset: Table, fit_on: Table, sheet: _AnswerSheet) -> Diagnoser:
     """The single remedy that is best for all scored runs of the split `train`."""
     meta = fit_on.meta
-    gains = fit_on["remedy_gain"][scored_rows(fit_on, "train")]
+    gains = gather(fit_on, ("remedy_gain",), scored_rows(fit_on, "train"))["remedy_gain"]
     return ConstantBest(meta.remedies[best_single_action(gains, meta.remedies, meta.cost_weight)])
 
 
-def _oracle(dataset: Dataset, fit_on: Dataset, sheet: _AnswerSheet) -> Diagnoser:
+def _oracle(dataset: Table, fit_on: Table, sheet: _AnswerSheet) -> Diagnoser:
     """The labels of the runs that are asked about, and what was best for the other seeds."""
     labels = [DIAGNOSES[i] for i in sheet.label]
     return Oracle(labels, [dataset.meta.remedies[i] for i in sheet.oracle])
 
 
-REFERENCES: Mapping[str, Callable[[Dataset, Dataset, _AnswerSheet], Diagnoser]] = {
+REFERENCES: Mapping[str, Callable[[Table, Table, _AnswerSheet], Diagnoser]] = {
     "constant-best": _constant_best,
     "oracle": _oracle,
 }
@@ -508,7 +551,7 @@ REFERENCES: Mapping[str, Callable[[Dataset, Dataset, _AnswerSheet], Diagnoser]] 
 
 
 def _candidates(
-    dataset: Dataset, fit_on: Dataset, sheets: Mapping[str, _AnswerSheet], diagnoser: object
+    dataset: Table, fit_on: Table, sheets: Mapping[str, _AnswerSheet], diagnoser: object
 ) -> dict[str, Diagnoser]:
     """Split -> who is asked about it: one and the same, but for a reference, which is told the split's answers."""
     if isinstance(diagnoser, str) and diagnoser in REFERENCES:
@@ -543,13 +586,30 @@ class Answers:
         return np.where(self.is_abstained, HEALTHY, self.probabilities.argmax(axis=1))
 
 
-def _fit(candidate: Any, fit_on: Dataset, dataset: Dataset, track: str, view: str) -> None:
+def _fit(candidate: Any, fit_on: Table, dataset: Table, track: str, view: str) -> None:
     """Fit a diagnoser that can be fitted."""
     if _has(candidate, "fit"):
         candidate.fit(*_training_set(fit_on, dataset, track, view))
 
 
-def _ask(candidate: Diagnoser, X: Float, *, is_timed: bool) -> Answers:
+def _ask(candidate: Diagnoser, batches: Callable[[], Iterator[Float]], *, is_timed: bool) -> Answers:
+    """What is said about all batches; the first tells how long it takes, if that is asked."""
+    parts: list[Answers] = []
+    start = 0
+    for X in batches():
+        one = candidate.part(start, start + len(X)) if isinstance(candidate, Oracle) else candidate
+        parts.append(_ask_about(one, X, MAX_REPETITIONS if is_timed and not parts else 1))
+        start += len(X)
+    return Answers(
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        prescribed=[remedy for part in parts for remedy in part.prescribed],
+        is_abstained=np.concatenate([part.is_abstained for part in parts]),
+        is_crashed=np.concatenate([part.is_crashed for part in parts]),
+        microseconds_per_curve=sum(part.microseconds_per_curve * len(part.is_crashed) for part in parts) / start,
+    )
+
+
+def _ask_about(candidate: Diagnoser, X: Float, n_repetitions: int) -> Answers:
     foreign: Any = candidate
     begin = time.perf_counter()
     said = candidate.predict_proba(X)
@@ -570,7 +630,7 @@ def _ask(candidate: Diagnoser, X: Float, *, is_timed: bool) -> Answers:
         prescribed=prescribed,
         is_abstained=is_abstained,
         is_crashed=is_crashed,
-        microseconds_per_curve=_microseconds_per_curve(candidate, X, seconds, MAX_REPETITIONS if is_timed else 1),
+        microseconds_per_curve=_microseconds_per_curve(candidate, X, seconds, n_repetitions),
     )
 
 
@@ -592,8 +652,8 @@ def _scored(
     view: str,
     sheet: _AnswerSheet,
     answers: Answers,
-    dataset: Dataset,
-    fit_on: Dataset,
+    dataset: Table,
+    fit_on: Table,
     n_bootstrap: int,
 ) -> Examination:
     treatment = _treatment(sheet, answers, dataset, fit_on)
@@ -629,7 +689,7 @@ def _judgement(sheet: _AnswerSheet, answers: Answers, treatment: Treatment) -> J
     return Judgement(judged, sheet.rows, sheet.instance, sheet.family, treatment.index)
 
 
-def _treatment(sheet: _AnswerSheet, answers: Answers, dataset: Dataset, fit_on: Dataset) -> Treatment:
+def _treatment(sheet: _AnswerSheet, answers: Answers, dataset: Table, fit_on: Table) -> Treatment:
     """Every run treated as prescribed, else as its diagnosis stands for; not at all where the diagnoser abstained."""
     meta = dataset.meta
     stands_for = remedies_of(fit_on.meta.fixed_actions, fit_on.meta.remedies)

@@ -1,19 +1,22 @@
-"""From a recipe to a data set: one shard per group, written once; then all of them in one file."""
+"""From a recipe to a data set: one shard per group, written once; then all of them in one file, or in a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
-from curvebench.data.dataset import Dataset, concatenate
-from curvebench.data.store import check_target, load, remove_temporaries, write
+from curvebench.data.dataset import Dataset, concatenate, gather, rows_of_split
+from curvebench.data.folder import Folder, describe, sealed
+from curvebench.data.store import check_target, load, read_columns, remove_temporaries, write, write_manifest
 from curvebench.data.versions import package_versions
-from curvebench.generation.backends import available_cores, run_local
+from curvebench.generation.backends import Workers, check_backend, run_on
 from curvebench.generation.engine import MLP, make_engine
 from curvebench.generation.intervene import run_group
-from curvebench.generation.parts import part_path, parts_folder, remove_parts
+from curvebench.generation.parts import move_out, part_path, parts_folder, remove_parts, remove_unfinished
 from curvebench.generation.plan import Cost, Group, compute_cost, make_plan
 from curvebench.generation.recipe import Recipe, RecipeFile, load_recipe, parse_recipe, with_engine
 from curvebench.generation.table import make_shard
@@ -52,12 +55,14 @@ def generate(
     limits: Limits | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda sentence: None,
+    backend: str = "local",
+    address: str | None = None,
 ) -> Dataset:
     """Train everything that a recipe asks for, label it and write it to one file.
 
     Groups that are finished are kept in `<output>.parts` until the file is whole; the same call goes on from there
     after an interruption, if the recipe, the device and the versions of all packages are the same. The content does
-    not depend on the number of workers.
+    not depend on who works, or on how many do.
 
     Args:
         recipe: name of a shipped recipe, path of a recipe, or one already read.
@@ -71,6 +76,9 @@ def generate(
         limits: what the recipe may ask for.
         progress: called after every group.
         say: told what takes long besides, compiling for instance.
+        backend: where groups are worked on, one of `curvebench.generation.backends.BACKENDS`. The hosts of a cluster
+            must see the folder of the output under the same path, and have the same versions of all packages.
+        address: of an existing cluster; without it one is started here and ends with the work.
 
     Returns:
         The data set that was written.
@@ -78,28 +86,128 @@ def generate(
     Raises:
         InputError: the recipe has faults.
         UsageError: the recipe exceeds a limit, names foreign code that is not trusted or a network that its engine
-            cannot train, there are to be no workers, the output cannot be written, or another call is making it.
+            cannot train, there are to be no workers, the output cannot be written, another call is making it, or the
+            backend cannot be used or lost its workers.
     """
+    recipe_file = _recipe_file(recipe, engine, trust=trust)
+    path, work = Path(output), _Work(recipe_file, device, backend, Workers(workers, address))
+    check_backend(backend, work.workers)
+    check_target(path, overwrite=overwrite)
+    cost = compute_cost(recipe_file.recipe, work.plan)
+    check_limits(cost, limits or Limits())
+    with _parts(work, path, say) as folder:
+        check_target(path, overwrite=overwrite)  # a call that has just ended may have written it
+        remove_temporaries(path)
+        dataset = _merge(_make_parts(work, folder, progress, keep=True))
+        write(dataset, path, overwrite=overwrite)
+        remove_parts(folder)
+    return dataset
+
+
+def generate_folder(
+    recipe: str | Path | RecipeFile,
+    output: str | Path,
+    *,
+    engine: str | None = None,
+    workers: int | None = None,
+    device: str = "cpu",
+    trust: bool = False,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+    backend: str = "local",
+    address: str | None = None,
+) -> Folder:
+    """Do as `generate` does, but leave a folder of shards with a manifest: never are all rows in memory.
+
+    The folder appears whole, by renaming the one in `<output>.parts` where the shards were written. A folder that
+    exists is never replaced.
+
+    Args:
+        recipe: as for `generate`, and so are all others.
+        output: folder to make.
+        engine: in place of the recipe's.
+        workers: processes.
+        device: of the torch engine.
+        trust: run foreign code that the recipe names as a network.
+        limits: what the recipe may ask for; of the memory only what a worker takes counts.
+        progress: called after every group.
+        say: told what takes long besides.
+        backend: where groups are worked on.
+        address: of an existing cluster.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: as for `generate`.
+        UsageError: as for `generate`.
+    """
+    recipe_file = _recipe_file(recipe, engine, trust=trust)
+    path, work = Path(output), _Work(recipe_file, device, backend, Workers(workers, address))
+    check_backend(backend, work.workers)
+    check_folder_target(path)
+    cost = compute_cost(recipe_file.recipe, work.plan)
+    check_limits(replace(cost, memory_bytes=cost.worker_bytes), limits or Limits())
+    with _parts(work, path, say) as folder:
+        check_folder_target(path)
+        _make_parts(work, folder, progress, keep=False)
+        remove_unfinished(folder)
+        found = describe(folder, [part_path(folder, group.index).name for group in work.plan], read_columns)
+        if found.n_runs == 0:
+            raise _nothing_kept()
+        train = gather(found, ("diagnosis", "remedy_gain"), rows_of_split(found, "train"))
+        meta = found.meta
+        finished = sealed(
+            found, fixed_actions(train["diagnosis"], train["remedy_gain"], meta.remedies, meta.cost_weight)
+        )
+        write_manifest(finished)
+        move_out(folder, path)
+        remove_unfinished(path)  # whoever was thought lost may have begun something in the meantime
+        remove_parts(folder)
+    return replace(finished, path=path)
+
+
+def check_folder_target(path: Path) -> None:
+    """Find out early whether a folder could be made.
+
+    Raises:
+        UsageError: it could not, and why.
+    """
+    if path.is_dir() and not path.is_symlink():
+        raise UsageError(f"{path} already exists; a folder is never replaced: choose another name or remove it first.")
+    check_target(path)
+
+
+def _recipe_file(recipe: str | Path | RecipeFile, engine: str | None, *, trust: bool) -> RecipeFile:
     recipe_file = recipe if isinstance(recipe, RecipeFile) else load_recipe(recipe, trust=trust)
     if engine is not None:
         recipe_file = with_engine(recipe_file, engine)
     check_engine(recipe_file.recipe)
-    path, n_workers = Path(output), available_cores() if workers is None else workers
-    if n_workers < 1:
-        raise UsageError(f"{n_workers} workers were asked for; there must be at least one.")
-    check_target(path, overwrite=overwrite)
-    plan = make_plan(recipe_file.recipe)
-    check_limits(compute_cost(recipe_file.recipe, plan), limits or Limits())
-    trainer = make_engine(recipe_file.recipe.engine, device)
+    return recipe_file
 
-    with parts_folder(path, _made_with(recipe_file, device)) as folder:
-        check_target(path, overwrite=overwrite)  # a call that has just ended may have written it
-        remove_temporaries(path)
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be made, and by whom."""
+
+    recipe_file: RecipeFile
+    device: str
+    backend: str
+    workers: Workers
+
+    @cached_property
+    def plan(self) -> tuple[Group, ...]:
+        return make_plan(self.recipe_file.recipe)
+
+
+@contextlib.contextmanager
+def _parts(work: _Work, output: Path, say: Callable[[str], None]) -> Iterator[Path]:
+    """The folder for the parts of an output, with an engine that is ready where the work is done here."""
+    trainer = make_engine(work.recipe_file.recipe.engine, work.device)
+    with parts_folder(output.absolute(), _made_with(work.recipe_file, work.device)) as folder:
         trainer.prepare(say)
-        dataset = _merge(_make_parts(recipe_file, plan, folder, n_workers, device, progress))
-        write(dataset, path, overwrite=overwrite)
-        remove_parts(folder)
-    return dataset
+        yield folder
 
 
 def check_engine(recipe: Recipe) -> None:
@@ -138,20 +246,19 @@ def _made_with(recipe_file: RecipeFile, device: str) -> dict[str, str]:
     return {"recipe": recipe_file.sha256, "device": device, **package_versions()}
 
 
-def _make_parts(
-    recipe_file: RecipeFile,
-    plan: Sequence[Group],
-    folder: Path,
-    workers: int,
-    device: str,
-    progress: Progress | None,
-) -> list[Dataset]:
-    """Make what is missing of the shards; all of them, in order, each read once."""
-    recipe = recipe_file.recipe
-    steps = {group.index: compute_cost(recipe, [group]).n_updates for group in plan}
+def _make_parts(work: _Work, folder: Path, progress: Progress | None, *, keep: bool) -> list[Dataset]:
+    """Make what is missing of the shards. All of them, in order, each read once, if they are to be kept in memory."""
+    recipe = work.recipe_file.recipe
+    steps = {group.index: compute_cost(recipe, [group]).n_updates for group in work.plan}
     total = sum(steps.values())
-    parts = {group.index: part for group in plan if (part := _finished_part(folder, group)) is not None}
-    missing = [group for group in plan if group.index not in parts]
+    parts: dict[int, Dataset] = {}
+    missing: list[Group] = []
+    for group in work.plan:
+        part = _finished_part(folder, group)
+        if part is None:
+            missing.append(group)
+        elif keep:
+            parts[group.index] = part
     done = total - sum(steps[group.index] for group in missing)
     if progress:
         progress(done, total, None)
@@ -162,11 +269,20 @@ def _make_parts(
         if progress:
             progress(done, total, group)
 
-    work = partial(_make_part, recipe_file.text, folder, device)
+    make = partial(_make_part, work.recipe_file.text, folder, work.device)
+    if work.backend != "local":
+        make = partial(_make_part_elsewhere, make, folder, package_versions())
     # the largest first, so that no worker is left with one at the end
-    run_local(work, sorted(missing, key=lambda group: -steps[group.index]), workers, report)
-    parts |= {group.index: load(part_path(folder, group.index)) for group in missing}
-    return [parts[group.index] for group in plan]
+    run_on(work.backend, make, sorted(missing, key=lambda group: -steps[group.index]), work.workers, report)
+    if unseen := [group.index for group in missing if not part_path(folder, group.index).exists()]:
+        raise UsageError(
+            f"The shard {unseen[0]} was made, but is not in {folder}: workers and the process that asks for shards "
+            "must share a file system."
+        )
+    if not keep:
+        return []
+    whole = parts | {group.index: load(part_path(folder, group.index)) for group in missing}
+    return [whole[group.index] for group in work.plan]
 
 
 def _finished_part(folder: Path, group: Group) -> Dataset | None:
@@ -188,15 +304,35 @@ def _make_part(recipe_text: str, folder: Path, device: str, group: Group) -> Non
     write(make_shard(recipe_file, outcomes), part_path(folder, group.index), overwrite=True)
 
 
+def _make_part_elsewhere(
+    make: Callable[[Group], None], folder: Path, versions: Mapping[str, str], group: Group
+) -> None:
+    """Make a part on a host that may not be like the one that asks for it."""
+    found = package_versions()
+    if differing := [f"{name} {found.get(name)}" for name in versions if found.get(name) != versions[name]]:
+        raise UsageError(
+            f"The worker on {socket.gethostname()} has {', '.join(differing)}, unlike the process that asks for "
+            "shards; their bits may differ. Install the same versions on all hosts."
+        )
+    if not folder.is_dir():
+        raise UsageError(
+            f"The worker on {socket.gethostname()} does not see the folder {folder}: workers and the process that asks "
+            "for shards must share a file system."
+        )
+    make(group)
+
+
+def _nothing_kept() -> InputError:
+    return InputError("The recipe keeps no run at all: every (cell, rate) was thinned out. Raise the shares in [keep].")
+
+
 def _merge(parts: Sequence[Dataset]) -> Dataset:
     """All shards in one, with the action that each diagnosis stands for, fixed on `train`."""
     licences = {name: licence for part in parts for name, licence in part.meta.source_licences.items()}
     shared = replace(parts[0].meta, source_licences=dict(sorted(licences.items())))
     whole = concatenate([Dataset(part.columns, shared) for part in parts])
     if len(whole) == 0:
-        raise InputError(
-            "The recipe keeps no run at all: every (cell, rate) was thinned out. Raise the shares in [keep]."
-        )
+        raise _nothing_kept()
     return with_fixed_actions(whole)
 
 

@@ -99,6 +99,25 @@ def part_path(folder: Path, index: int) -> Path:
     return folder / f"group-{index:06d}.h5"
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed workers left of shards that they were writing; who is still at it fails, harmlessly."""
+    for path in folder.glob(".group-*.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def move_out(folder: Path, output: Path) -> None:
+    """Let the folder of parts appear as the output, in one step.
+
+    Raises:
+        UsageError: it cannot, for instance because something is there.
+    """
+    try:
+        folder.rename(output)
+    except OSError as error:
+        raise UsageError(f"The folder {str(output)!r} cannot be made: {error.strerror}.") from None
+
+
 def remove_parts(folder: Path) -> None:
     """Remove all shards beside an output, whatever they were made with, and what killed workers left of some.
 

@@ -171,7 +171,8 @@ class Cost:
         n_trainings: runs, resumed and longer ones included, expected.
         n_updates: network-steps, expected.
         n_bytes: uncompressed size of the data set, at most.
-        memory_bytes: the larger of a worker's peak and the final merge, at most.
+        worker_bytes: a worker's peak of memory, at most.
+        memory_bytes: the larger of that and the final merge into one file, at most.
     """
 
     n_groups: int
@@ -179,6 +180,7 @@ class Cost:
     n_trainings: int
     n_updates: int
     n_bytes: int
+    worker_bytes: int
     memory_bytes: int
 
 
@@ -212,6 +214,7 @@ def compute_cost(recipe: Recipe, plan: Sequence[Group]) -> Cost:
         n_trainings=int(n_runs * (1 + len(resumes) + longer)),
         n_updates=n_updates,
         n_bytes=most_rows * row_bytes,
+        worker_bytes=most_memory,
         memory_bytes=max(most_memory, 3 * n_runs * row_bytes),
     )
 

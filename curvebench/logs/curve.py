@@ -25,6 +25,7 @@ class Curve(_Frozen):
         learning_rate: (n_points,) float64, or None.
         epochs: (n_points,) float64, or None.
         notes: sentences: what was taken as the loss and what else there was, what was dropped, what to beware of.
+        loss_name: what the loss is called in the log.
     """
 
     run: str
@@ -37,6 +38,7 @@ class Curve(_Frozen):
     learning_rate: Float | None = None
     epochs: Float | None = None
     notes: tuple[str, ...] = ()
+    loss_name: str = ""
 
     def __len__(self) -> int:
         return len(self.steps)

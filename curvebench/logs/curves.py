@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -85,7 +85,8 @@ def curves_of(run: Run, wanted: Wanted, *, may_guess: bool) -> list[Curve]:
             for what, column in others.items()
             if column is not None and beside[what] is None
         ]
-        made.append(_curve(name, run, y, step, step_name, piece, beside, [*run.notes, *notes, *piece_notes, *lost]))
+        notes_of = [*run.notes, *notes, *piece_notes, *lost]
+        made.append(replace(_curve(name, run, y, step, step_name, piece, beside, notes_of), loss_name=loss))
         first = bound
     return made
 
@@ -287,7 +288,18 @@ def _curve(
     rows, x, values = rows[kept], x[kept], values[kept]
     aligned = {what: _at_points(column, step, rows, x) for what, column in beside.items()}
     notes += _what_to_beware_of(values, aligned.get("grad_norm"))
-    return Curve(name, run.source, step_name, x, values, notes=tuple(dict.fromkeys(notes)), **aligned)
+    return Curve(
+        name,
+        run.source,
+        step_name,
+        x,
+        values,
+        val_loss=aligned["val_loss"],
+        grad_norm=aligned["grad_norm"],
+        learning_rate=aligned["learning_rate"],
+        epochs=aligned["epochs"],
+        notes=tuple(dict.fromkeys(notes)),
+    )
 
 
 def _counted(run: Run, rows: Int) -> Float:

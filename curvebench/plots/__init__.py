@@ -60,11 +60,11 @@ def save_plot(
         examples = choose_gallery(dataset)
         rows = [row for chosen in examples.values() for row in chosen]
         draw = partial(draw_gallery, dataset, examples)
-    _publish(draw, path, overwrite=overwrite)
+    publish_figure(draw, path, overwrite=overwrite)
     return [str(name) for name in dataset["run"][rows]]
 
 
-def _publish(draw: Callable[[], Any], path: Path, *, overwrite: bool) -> None:
+def publish_figure(draw: Callable[[], Any], path: Path, *, overwrite: bool) -> None:
     """Draw in our style and write the figure under its name once it is whole."""
     import matplotlib as mpl
 
@@ -100,7 +100,7 @@ def save_phenomena(
         UsageError: the file's ending is unknown, or it cannot be written.
     """
     check_picture(path, overwrite=overwrite)
-    _publish(lambda: draw_phenomena(dataset, found), Path(path), overwrite=overwrite)
+    publish_figure(lambda: draw_phenomena(dataset, found), Path(path), overwrite=overwrite)
 
 
 __all__ = [
@@ -117,6 +117,7 @@ __all__ = [
     "draw_phenomena",
     "draw_run",
     "find_run",
+    "publish_figure",
     "save_phenomena",
     "save_plot",
     "smooth",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from curvebench.data import store
 from curvebench.data.columns import COLUMNS
-from curvebench.data.dataset import HASHED_ATTRIBUTES, Dataset, content_sha256, to_stored
+from curvebench.data.dataset import HASHED_ATTRIBUTES, Dataset, concatenate, content_sha256, to_stored
 from curvebench.spec import NO_REMEDY, Action, CheckFailed, InputError, Remedy, UsageError
 
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "format.md"
@@ -712,3 +712,29 @@ def test_words_of_zeros_that_become_ones_are_found(copied, dataset):
     image[place : place + 4] = b"\xff" * 4
     copied.write_bytes(image)
     refused(copied, "content hash", CheckFailed)
+
+
+# ------------------------------------------------------------------------------------------ reading in parts
+
+
+@pytest.mark.parametrize("n_bytes", [1, 5000, 10**9])
+def test_the_parts_of_a_file_are_what_loading_it_gives(make_dataset, tmp_path, n_bytes):
+    path = tmp_path / "a.h5"
+    store.write(make_dataset(n_cells=6, n_points=4), path)
+    whole = store.load(path)
+    with store.open_rows(path) as opened:
+        assert (opened.n_runs, opened.n_points, opened.meta) == (len(whole), whole.n_points, whole.meta)
+        assert opened.content_sha256 == content_sha256(whole)
+        assert opened.column("diagnosis").tolist() == whole.labels.tolist()
+        assert opened.row_bytes == sum(to_stored(COLUMNS[n], v).nbytes for n, v in whole.columns.items()) / len(whole)
+        parts = list(opened.batches(n_bytes))
+    assert all(len(part) == 1 or len(part) * opened.row_bytes <= n_bytes for part in parts)
+    assert content_sha256(concatenate(parts)) == content_sha256(whole)
+
+
+def test_whoever_reads_in_parts_keeps_his_own_errors(make_dataset, tmp_path):
+    store.write(make_dataset(n_cells=3), tmp_path / "a.h5")
+    with pytest.raises(OSError, match="mine"), store.open_rows(tmp_path / "a.h5"):
+        raise OSError("mine")
+    with pytest.raises(InputError, match="no such file"), store.open_rows(tmp_path / "b.h5"):
+        pass

@@ -21,7 +21,7 @@ import curvebench.generation.generate as generate_module
 from curvebench.data.dataset import content_sha256
 from curvebench.data.store import load, verify
 from curvebench.generation.engine import make_engine
-from curvebench.generation.generate import Limits, check_limits, generate
+from curvebench.generation.generate import Limits, check_limits, generate, generate_folder
 from curvebench.generation.parts import LOCK, parts_folder
 from curvebench.generation.plan import Cost, compute_cost, make_plan
 from curvebench.generation.recipe import parse_recipe
@@ -472,7 +472,7 @@ def test_what_is_too_much_is_refused_with_the_figure_and_the_switch(limits, fiel
 
 
 def test_a_limit_itself_is_allowed():
-    cost = Cost(n_groups=1, n_runs=2, n_trainings=3, n_updates=4, n_bytes=5, memory_bytes=6)
+    cost = Cost(n_groups=1, n_runs=2, n_trainings=3, n_updates=4, n_bytes=5, worker_bytes=6, memory_bytes=6)
     check_limits(cost, Limits(max_runs=3, max_bytes=5, max_memory=6))
     for limits in (Limits(2, 5, 6), Limits(3, 4, 6), Limits(3, 5, 5)):
         with pytest.raises(UsageError):
@@ -502,3 +502,67 @@ def test_a_recipe_that_keeps_nothing_says_so(tmp_path):
     with pytest.raises(InputError, match=r"keeps no run at all.*\[keep\]"):
         generate(parse_recipe(one[:start] + one[end:]), tmp_path / "data.h5", workers=1)
     assert not (tmp_path / "data.h5").exists()
+
+
+# ------------------------------------------------------------------------------------------------- folders
+
+
+def test_a_folder_holds_what_the_file_holds(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(generate_module, "_make_part", make_part_from_store(whole_parts(tmp_path)))
+    path = tmp_path / "tiny"
+    folder = generate_folder(tiny_file(), path, workers=1)
+    assert folder.path == path
+    assert verify(path).content_sha256 == folder.content_sha256 == content_sha256(whole[0])
+    assert load(path).meta == whole[0].meta
+    assert sorted(os.listdir(path)) == [*(f"group-{i:06d}.h5" for i in range(N_GROUPS)), "manifest.json"]
+    assert sorted(os.listdir(tmp_path)) == ["store", "tiny"], "the parts are gone"
+
+
+def test_a_folder_appears_whole_and_goes_on_after_an_interruption(whole, tmp_path, monkeypatch):
+    worked_on = []
+
+    def watched(recipe_text, folder, device, group) -> None:
+        worked_on.append(group.index)
+        make_part_from_store(store)(recipe_text, folder, device, group)
+        (folder / f".group-{group.index:06d}.h5.host.1.{'a' * 32}.tmp").write_bytes(b"of somebody who was killed")
+
+    store, path = whole_parts(tmp_path), tmp_path / "tiny"
+    monkeypatch.setattr(generate_module, "_make_part", watched)
+    with pytest.raises(KeyboardInterrupt):
+        generate_folder(tiny_file(), path, workers=1, progress=Interrupting(after=2))
+    assert not path.exists()
+    for name in ("describe", "write_manifest", "move_out"):
+        with monkeypatch.context() as patch:
+            patch.setattr(generate_module, name, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                generate_folder(tiny_file(), path, workers=1)
+        assert not path.exists()
+    generate_folder(tiny_file(), path, workers=1)
+    assert sorted(worked_on) == [0, 1, 2], "no shard is made twice"
+    assert verify(path).content_sha256 == content_sha256(whole[0])
+    assert sorted(os.listdir(tmp_path)) == ["store", "tiny"]
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_folder_that_exists_is_never_replaced(tmp_path, no_work):
+    path = tmp_path / "tiny"
+    path.mkdir()
+    (path / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="never replaced"):
+        generate_folder(tiny_file(), path, workers=1)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="already exists"):
+        generate_folder(tiny_file(), tmp_path / "file", workers=1)
+    with pytest.raises(UsageError, match="does not exist"):
+        generate_folder(tiny_file(), tmp_path / "none" / "tiny", workers=1)
+    assert os.listdir(path) == ["thesis.txt"]
+
+
+def test_a_folder_needs_the_memory_of_a_worker_only(tmp_path, no_work):
+    cost = compute_cost(tiny_file().recipe, make_plan(tiny_file().recipe))
+    with pytest.raises(UsageError, match="--max-memory"):
+        generate_folder(tiny_file(), tmp_path / "x", workers=1, limits=Limits(max_memory=cost.worker_bytes - 1))
+    assert cost.worker_bytes <= cost.memory_bytes

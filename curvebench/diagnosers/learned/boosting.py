@@ -28,9 +28,13 @@ class Boosting(Learned):
 
     dtypes: ClassVar[Mapping[str, str]] = {**trees.DTYPES, "baseline": "<f8", "sharpness": "<f8"}
 
+    def features(self, X: Float) -> NDArray[np.float64]:
+        """What the trees look at, (n_curves, n_features) finite, of curves (n_curves, n_channels, n_points)."""
+        return describe(X)
+
     def learn(self, X: Float, codes: Int) -> dict[str, Any]:
         """Grow the trees twice, to calibrate and to keep; arguments as `Learned.learn`."""
-        features = describe(X)
+        features = self.features(X)
         sharpness = fitted_sharpness(
             lambda known, asked: _scores(_grown(features[known], codes[known]), features[asked]), codes
         )
@@ -38,11 +42,11 @@ class Boosting(Learned):
 
     def judge(self, arrays: Mapping[str, Array], X: Float) -> NDArray[np.float64]:
         """Softmax of the sharpened sums over the trees."""
-        return softmax(arrays["sharpness"] * _scores(arrays, describe(X)))
+        return softmax(arrays["sharpness"] * _scores(arrays, self.features(X)))
 
     def check_arrays(self, arrays: Mapping[str, Array], n_classes: int, n_channels: int) -> None:
         """Trees that end, as many for each class, and a start and a sharpness."""
-        trees.check_trees(arrays, describe(np.ones((1, n_channels, 2))).shape[1], 1)
+        trees.check_trees(arrays, self.features(np.ones((1, n_channels, 2))).shape[1], 1)
         check_shapes(arrays, {"baseline": (n_classes,), "sharpness": ()})
         check(len(arrays["root"]) % _n_kinds(arrays) == 0, "root that is not as long for each class")
 

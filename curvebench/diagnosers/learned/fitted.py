@@ -33,6 +33,9 @@ class Learned(ABC):
     dtypes: ClassVar[Mapping[str, str]]
     """Name -> type of each array of `arrays`, in numpy's notation."""
 
+    may_lack: tuple[str, ...] = ()
+    """Channels of its track that may be NaN throughout, where a log has none."""
+
     needs: ClassVar[Mapping[str, str]] = {}
     """Package that need not be installed -> the extra of ours that brings it."""
 

@@ -38,6 +38,7 @@ MAX_HEADER_BYTES, MAX_ENTRIES = 64 * 1024, 64
 KINDS: Mapping[str, str] = {
     "forest": "curvebench.diagnosers.learned.forest:Forest",
     "boosting": "curvebench.diagnosers.learned.boosting:Boosting",
+    "as-logged": "curvebench.diagnosers.learned.as_logged:AsLogged",
     "dtw-1nn": "curvebench.diagnosers.learned.nearest:NearestNeighbour",
     "minirocket": "curvebench.diagnosers.learned.minirocket:MiniRocketRidge",
     "cnn": "curvebench.diagnosers.learned.convolution:ConvolutionalNetwork",
@@ -75,11 +76,13 @@ class FittedModel:
     Attributes:
         origin: what the file says about it.
         track: what it needs to be shown.
+        may_lack: channels of it that may be NaN throughout, where a log has none.
     """
 
     def __init__(self, origin: Origin, diagnoser: Learned) -> None:
         self.origin = origin
         self.track = origin.track
+        self.may_lack = diagnoser.may_lack
         self._diagnoser = diagnoser
 
     def predict_proba(self, X: Float) -> NDArray[np.float64]:

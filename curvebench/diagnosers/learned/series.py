@@ -38,6 +38,22 @@ def resampled(values: Float, n_points: int) -> NDArray[np.float64]:
     return means
 
 
+def at_points(X: Float, n_points: int) -> NDArray[np.float64]:
+    """Curves at another number of points over the same time, as `resampled`.
+
+    Args:
+        X: (n_curves, n_channels, any number of points but none), NaN and inf as they happened.
+        n_points: wanted.
+
+    Returns:
+        (n_curves, n_channels, n_points) float64; NaN where anything that is not finite went in.
+    """
+    flat = np.asarray(X, dtype=np.float64).reshape(-1, np.shape(X)[2])
+    is_lost = ~np.isfinite(flat)
+    values = np.where(resampled(is_lost * 1.0, n_points) > 0, np.nan, resampled(np.where(is_lost, 0, flat), n_points))
+    return values.reshape(*np.shape(X)[:2], n_points)
+
+
 def log_channels(X: Float) -> list[NDArray[np.float64]]:
     """Every channel but the optimiser in decades: curves against their start, rates against their highest.
 

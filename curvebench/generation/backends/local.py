@@ -1,4 +1,4 @@
-"""Where shards are worked on. Every backend calls the same function; there is no scheduler of our own."""
+"""The processes of this machine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import TypeVar
 
+from curvebench.generation.backends.workers import Workers
 from curvebench.spec import UsageError
 
 T = TypeVar("T")
@@ -20,6 +21,11 @@ R = TypeVar("R")
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run(work: Callable[[T], R], items: Iterable[T], workers: Workers, on_done: Callable[[T, R], None]) -> None:
+    """Work on every item in processes of this machine; see `run_local`."""
+    run_local(work, items, available_cores() if workers.n is None else workers.n, on_done)
 
 
 def run_local(work: Callable[[T], R], items: Iterable[T], n_workers: int, on_done: Callable[[T, R], None]) -> None:

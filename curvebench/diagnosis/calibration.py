@@ -1,0 +1,157 @@
+"""From where on nothing is said: accuracy against coverage on runs that the diagnoser was not fitted to.
+
+The curves are those of a split, each logged anew in the ways of logs: few points or many, means or samples. An answer
+counts as right if it is an accepted diagnosis of the run, and as wrong on a run that learned nothing though none of our
+remedies helps it (`other`), whatever it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from curvebench.data.dataset import Dataset, content_sha256
+from curvebench.diagnosers.learned.as_logged import logged_in
+from curvebench.diagnosis.precedents import Library, novelties
+from curvebench.diagnosis.verdict import Limits
+from curvebench.spec import CHANNELS, OTHER, TRACKS, Bool, Diagnoser, Float, InputError, Int
+
+ACCURACY = 0.8
+"""What is aimed at among the runs that are judged: four in five."""
+
+COUNTS: tuple[int, ...] = (3, 4, 5, 6, 8, 12, 20, 40, 80, 127)
+"""Points of the logs that limits are calibrated on."""
+
+MOST_UNLIKE = 0.02
+"""Share of the held-out curves that are more novel than the limit."""
+
+THRESHOLDS: tuple[float, ...] = tuple(round(0.3 + 0.02 * i, 2) for i in range(35))
+"""Probabilities that are tried as the least."""
+
+LEAST_JUDGED = 20
+"""Of fewer answers no accuracy is told."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a diagnoser said of logs whose right diagnoses are known.
+
+    Attributes:
+        n_points: (n_logs,) of each log.
+        has_rate: (n_logs,) bool, whether the diagnoser was shown the learning rate.
+        probability: (n_logs,) of the likeliest diagnosis.
+        novelty: (n_logs,) see `Precedents`.
+        is_right: (n_logs,) bool, whether the likeliest is right.
+    """
+
+    n_points: Int
+    has_rate: Bool
+    probability: Float
+    novelty: Float
+    is_right: Bool
+
+    def select(self, rows: Bool) -> Answers:
+        """Those of some logs, (n_logs,) bool."""
+        return Answers(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One threshold and what it leaves.
+
+    Attributes:
+        min_probability: what is asked of the likeliest diagnosis.
+        coverage: share of the logs that are judged.
+        accuracy: share of these that are judged rightly; None where they are too few.
+    """
+
+    min_probability: float
+    coverage: float
+    accuracy: float | None
+
+
+def ask(dataset: Dataset, split: str, diagnoser: Diagnoser, library: Library) -> Answers:
+    """What a diagnoser says of a split's runs, logged in every way.
+
+    Every run is logged with each of `COUNTS`, one as means and the next as samples in turn. What a diagnoser may lack
+    is hidden from it, but for the learning rate of every second run: logs have little else, and some have that.
+
+    Raises:
+        InputError: the split has no such runs.
+    """
+    part = dataset.split(split)
+    part = part.select(part.is_scored | (part.labels == OTHER))
+    if not len(part):
+        raise InputError(f"The split {split} has no runs to calibrate on.")
+    track = getattr(diagnoser, "track", "curve")
+    X = part.to_numpy3d(track=track)
+    for channel in set(getattr(diagnoser, "may_lack", ())) & set(TRACKS[track]):
+        X[slice(None, None, 2) if channel == "learning_rate" else slice(None), TRACKS[track].index(channel)] = np.nan
+    accepted = (part["accepted"] > 0) & (part.labels != OTHER)[:, None]
+    asked = [
+        _asked(X[rows], accepted[rows], diagnoser, library, count, mean=mean)
+        for turn, count in enumerate(COUNTS)
+        for mean in (False, True)
+        for rows in (np.flatnonzero((np.arange(len(X)) // 2 + turn + mean) % 2 == 0),)
+        if len(rows)
+    ]
+    return Answers(*(np.concatenate([getattr(one, field.name) for one in asked]) for field in fields(Answers)))
+
+
+def _asked(X: Float, accepted: Bool, diagnoser: Diagnoser, library: Library, count: int, *, mean: bool) -> Answers:
+    """What is said of the curves X (n, n_channels, n_points) logged with so many points."""
+    seen = logged_in(X, count, mean=mean).astype(np.float32)
+    said = np.asarray(diagnoser.predict_proba(seen))
+    is_right = accepted[np.arange(len(said)), said.argmax(axis=1)]
+    rate = CHANNELS.index("learning_rate")
+    has_rate = np.asarray(np.isfinite(X[:, rate : rate + 1]).any(axis=(1, 2)))  # no channel, no rate
+    novelty = novelties(library, seen[:, 0], count)
+    return Answers(np.full(len(said), count), has_rate, said.max(axis=1), novelty, is_right)
+
+
+def calibrated(answers: Answers, dataset: Dataset, model_sha256: str, accuracy: float = ACCURACY) -> Limits:
+    """The limits that judge as many logs as possible with the accuracy that is aimed at.
+
+    The limit of novelty leaves out `MOST_UNLIKE` of all logs. The least probability is the lowest of `THRESHOLDS` with
+    which the logs that are judged reach the accuracy. The fewest points are the lowest of `COUNTS` whose logs reach it
+    on their own.
+
+    Args:
+        answers: of runs that neither the diagnoser nor the library saw.
+        dataset: where they come from.
+        model_sha256: of the file of the diagnoser.
+        accuracy: share of the judged logs that has to be judged rightly.
+
+    Raises:
+        InputError: no probability, or no number of points, reaches the accuracy.
+    """
+    max_novelty = float(np.quantile(answers.novelty, 1 - MOST_UNLIKE))
+    known = answers.select(answers.novelty <= max_novelty)
+    enough = [point for point in frontier(known) if (point.accuracy or 0.0) >= accuracy]
+    if not enough:
+        raise InputError(f"No probability is high enough for {accuracy:.0%} to be right; fit on more runs.")
+    least = enough[0].min_probability
+    of_count = {count: judged(known.select(known.n_points == count), least) for count in COUNTS}
+    counts = [count for count, point in of_count.items() if (point.accuracy or 0.0) >= accuracy]
+    if not counts:
+        raise InputError(f"No number of points is enough for {accuracy:.0%} to be right; fit on more runs.")
+    return Limits(least, counts[0], max_novelty, accuracy, content_sha256(dataset), model_sha256)
+
+
+def frontier(answers: Answers) -> list[Point]:
+    """Coverage and accuracy with each of `THRESHOLDS`."""
+    return [judged(answers, threshold) for threshold in THRESHOLDS]
+
+
+def judged(answers: Answers, min_probability: float) -> Point:
+    """How many logs are judged with one threshold, and how many of these rightly."""
+    is_judged = answers.probability >= min_probability
+    n = int(is_judged.sum())
+    accuracy = float(answers.is_right[is_judged].mean()) if n >= LEAST_JUDGED else None
+    return Point(min_probability, n / len(is_judged) if len(is_judged) else 0.0, accuracy)
+
+
+def within(answers: Answers, limits: Limits) -> Answers:
+    """The logs that novelty and number of points do not forbid to judge."""
+    return answers.select((answers.novelty <= limits.max_novelty) & (answers.n_points >= limits.min_points))

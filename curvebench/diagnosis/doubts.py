@@ -1,0 +1,152 @@
+"""When a verdict is not to be trusted: reasons to say nothing, and reasons for care."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from curvebench.diagnosis.sampling import evenly_sampled
+from curvebench.diagnosis.verdict import Limits
+from curvebench.logs import Curve
+from curvebench.spec import Float
+
+LATE_BEGIN, FEW_GAPS = 0.1, 5.0
+"""A log begins late if its first step is beyond this share of its last, and so many usual gaps from zero."""
+
+RISING = 1.1
+"""A loss that ends this many times its lowest, without having exploded, may rise by design."""
+
+EXPLODED = 10.0
+"""Times its start; a loss that was ever this high did not rise by design."""
+
+BY_DESIGN: Mapping[str, str] = {
+    "gan": "adversarial",
+    "adv": "adversarial",
+    "adversarial": "adversarial",
+    "disc": "adversarial",
+    "discriminator": "adversarial",
+    "gen": "adversarial",
+    "generator": "adversarial",
+    "critic": "reinforcement learning or adversarial",
+    "actor": "reinforcement learning",
+    "policy": "reinforcement learning",
+    "reward": "reinforcement learning",
+    "td": "reinforcement learning",
+    "ppo": "reinforcement learning",
+    "kl": "a divergence that may be meant to grow",
+    "kld": "a divergence that may be meant to grow",
+}
+"""Word in a loss's name -> why it may rise, or not fall, by design."""
+
+ADVERSARIAL_NAMES = re.compile(r"(?:^|[^a-z])(?:loss[_ /.-]?[dg]|[dg][_ /.-]?loss)(?:[^a-z]|$)")
+"""How the two losses of adversarial training are called: loss_d, g_loss."""
+
+
+def reasons_to_abstain(curve: Curve, probability: float, likeliest: str, novelty: float, limits: Limits) -> list[str]:
+    """Sentences; none where a verdict may be given.
+
+    Args:
+        curve: the run.
+        probability: of the likeliest diagnosis.
+        likeliest: its name.
+        novelty: see `Precedents`.
+        limits: from where on nothing is said.
+    """
+    reasons = [*_about_the_log(curve, limits)]
+    if novelty > limits.max_novelty:
+        reasons.append(
+            f"The curve is unlike those of the data set: {novelty:.2g} times as far from the nearest as these usually "
+            f"are from each other; up to {limits.max_novelty:.2g} is judged."
+        )
+    if probability < limits.min_probability:
+        reasons.append(
+            f"The likeliest diagnosis, {likeliest}, has a probability of {probability:.2f}; "
+            f"{limits.min_probability:.2f} is asked for."
+        )
+    return reasons
+
+
+def _about_the_log(curve: Curve, limits: Limits) -> Iterator[str]:
+    """Reasons that lie in what was logged."""
+    losses = curve.train_loss
+    is_finite = np.isfinite(losses)
+    if (n := int(is_finite.sum())) < limits.min_points:
+        yield f"There are too few points: {n} finite values of the loss; {limits.min_points} are asked for."
+    if (losses[is_finite] < 0).any():
+        yield "The loss is negative somewhere, so that its course cannot be read as a ratio to its start."
+    if begins_late(curve.steps):
+        yield (
+            f"The log begins at {curve.step_name} {curve.steps[0]:,.6g} of {curve.steps[-1]:,.6g}: "
+            "the start of the training, which a diagnosis needs, is not in it."
+        )
+    if is_filtered(curve):
+        yield "The loss was filtered: where it was NaN the log has another number, so that a divergence may be hidden."
+    if design := rises_by_design(curve.loss_name):
+        yield f"The name of the loss, {curve.loss_name!r}, says {design}: such a loss need not fall in a good training."
+
+
+def cautions(curve: Curve) -> tuple[str, ...]:
+    """Sentences that weaken a verdict and do not forbid it."""
+    return tuple(_cautions(curve))
+
+
+def _cautions(curve: Curve) -> Iterator[str]:
+    if curve.source == "trainer-state" and not is_filtered(curve):
+        yield (
+            "The Hugging Face Trainer writes a mean in place of a NaN unless logging_nan_inf_filter is off: "
+            "a divergence may be hidden."
+        )
+    if curve.source == "ultralytics":
+        yield "Ultralytics leaves out epochs whose loss was NaN: a divergence may be hidden."
+    if curve.val_loss is not None and np.array_equal(curve.val_loss, curve.train_loss, equal_nan=True):
+        yield "This is the validation loss, since no training loss was logged: overfitting looks like a rate too high."
+    if _rises(curve):
+        yield (
+            "The loss rises without exploding. Some losses do so by design: adversarial ones, those with a growing "
+            "penalty or a harder and harder curriculum. If this is one, do not trust the verdict."
+        )
+
+
+def begins_late(steps: Float) -> bool:
+    """Whether the start of the training is missing in a log with these steps, (n,) ascending."""
+    if len(steps) < 2 or steps[0] <= 0:
+        return False
+    gap = float(np.median(np.diff(steps)))
+    return bool(steps[0] > LATE_BEGIN * steps[-1] and steps[0] > FEW_GAPS * gap)
+
+
+def is_filtered(curve: Curve) -> bool:
+    """Whether numbers stand in the log where the loss was NaN.
+
+    The Hugging Face Trainer writes such numbers: the gradient norm is NaN there, or the loss becomes exactly zero.
+    Another log whose gradient norm becomes NaN while its loss does not is suspected of the same.
+    """
+    finite = np.isfinite(curve.train_loss)
+    if curve.grad_norm is not None and finite.all():
+        norms = curve.grad_norm[np.argmax(np.isfinite(curve.grad_norm)) :]
+        if np.isnan(norms).any() and not np.isnan(norms).all():
+            return True
+    return bool(curve.source == "trainer-state" and len(curve) > 1 and (curve.train_loss[1:] == 0).any())
+
+
+def rises_by_design(loss_name: str) -> str | None:
+    """Why a loss of that name may rise by design; None if nothing says so.
+
+    >>> rises_by_design("train/loss"), rises_by_design("d_loss")
+    (None, 'adversarial')
+    """
+    name = loss_name.lower()
+    if ADVERSARIAL_NAMES.search(name):
+        return "adversarial"
+    return next((BY_DESIGN[word] for word in re.split(r"[^a-z]+", name) if word in BY_DESIGN), None)
+
+
+def _rises(curve: Curve) -> bool:
+    """Whether the loss ends clearly above its lowest, in all of its last tenth, and never exploded."""
+    losses = evenly_sampled(curve.steps, curve.train_loss)
+    if not np.isfinite(losses).all() or (losses <= 0).any() or losses.max() > EXPLODED * losses[0]:
+        return False
+    last = losses[-(len(losses) // 10) :]
+    return bool(last.min() > RISING * losses.min() and len(curve) > 1)

@@ -1,0 +1,199 @@
+"""What is said about one run: the verdict, and the types that it is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from curvebench.logs import Curve
+from curvebench.spec import DIAGNOSES, Action, InputError, Remedy, _Frozen
+
+LIMITS_FILE = Path(__file__).with_name("limits.json")
+"""Limits of the default diagnoser, as `curvebench calibrate` writes them."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on nothing is said; calibrated on runs that the diagnoser was not fitted to.
+
+    Attributes:
+        min_probability: the most probable diagnosis has to have.
+        min_points: finite points of the loss that a log has to have.
+        max_novelty: see `Precedents`.
+        accuracy: aimed at among the runs that are judged.
+        dataset_sha256: content hash of the data set that they were calibrated on.
+        model_sha256: SHA-256 of the model's file that they were calibrated for.
+    """
+
+    min_probability: float
+    min_points: int
+    max_novelty: float
+    accuracy: float
+    dataset_sha256: str
+    model_sha256: str
+
+    def to_json(self) -> str:
+        """As `limits_from_json` reads it."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def limits_from_json(text: str) -> Limits:
+    """Limits that were written by `Limits.to_json`.
+
+    Raises:
+        InputError: the text is something else.
+    """
+    try:
+        limits = Limits(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"These are no limits ({error}); make them anew with curvebench calibrate.") from None
+    return limits
+
+
+@cache
+def default_limits() -> Limits:
+    """The limits that come with the package."""
+    return limits_from_json(LIMITS_FILE.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True, eq=False)
+class Precedents(_Frozen):
+    """The runs of the data set that are most similar, each of another cell or rate, and what they say.
+
+    Attributes:
+        rows: of the neighbours in the data set, the nearest first.
+        labels: their diagnoses.
+        novelty: how far the last of them is, over how far their own neighbours among other problems are: 1 is as usual.
+        gains: of the remedy in each neighbour, in [-1, 1]; empty where the verdict has no remedy.
+        n_unknown: neighbours in which nothing like the remedy was tried.
+    """
+
+    rows: tuple[int, ...]
+    labels: tuple[str, ...]
+    novelty: float
+    gains: tuple[float, ...] = ()
+    n_unknown: int = 0
+
+    @property
+    def share_improved(self) -> float | None:
+        """Share of the gains that are positive; None without any."""
+        return sum(gain > 0 for gain in self.gains) / len(self.gains) if self.gains else None
+
+    @property
+    def median_gain(self) -> float | None:
+        """Median of the gains; None without any."""
+        ordered = sorted(self.gains)
+        n = len(ordered)
+        return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2 if n else None
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What is said about one run.
+
+    Attributes:
+        curve: the run as it was read.
+        diagnosis: one of `DIAGNOSES`, or None where nothing is said.
+        probabilities: diagnosis -> probability.
+        evidence: sentences about the curve.
+        remedy: what to do; None where nothing is said.
+        advice: the remedy in words, for this run.
+        precedents: the most similar runs of the data set.
+        abstains_because: sentences; not empty exactly where nothing is said.
+        cautions: sentences that weaken the verdict and do not forbid it.
+    """
+
+    curve: Curve
+    diagnosis: str | None
+    probabilities: Mapping[str, float]
+    evidence: tuple[str, ...]
+    remedy: Remedy | None
+    advice: str
+    precedents: Precedents
+    abstains_because: tuple[str, ...]
+    cautions: tuple[str, ...]
+
+    @property
+    def likeliest(self) -> str:
+        """The most probable diagnosis, whether it is said or not; of equals the first."""
+        return max(DIAGNOSES, key=lambda name: self.probabilities[name])
+
+    @property
+    def probability(self) -> float:
+        """That of the likeliest diagnosis."""
+        return self.probabilities[self.likeliest]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict without the points of the curve, ready for JSON."""
+        remedy = self.remedy
+        resumes = remedy is not None and remedy.action is Action.RESUME
+        return {
+            "run": self.curve.run,
+            "format": self.curve.source,
+            "loss_name": self.curve.loss_name,
+            "n_points": len(self.curve),
+            "diagnosis": self.diagnosis,
+            "likeliest": self.likeliest,
+            "probabilities": dict(self.probabilities),
+            "evidence": list(self.evidence),
+            "remedy": None
+            if remedy is None
+            else {
+                "action": remedy.action.value,
+                "factor": remedy.factor,
+                "at": remedy.at if resumes else None,
+                "at_step": resume_step(self.curve, remedy) if resumes else None,
+            },
+            "advice": self.advice,
+            "precedents": {
+                "n": len(self.precedents.gains),
+                "share_improved": self.precedents.share_improved,
+                "median_gain": self.precedents.median_gain,
+                "n_unknown": self.precedents.n_unknown,
+                "labels": list(self.precedents.labels),
+            },
+            "novelty": self.precedents.novelty,
+            "abstains_because": list(self.abstains_because),
+            "cautions": list(self.cautions),
+            "notes": list(self.curve.notes),
+        }
+
+
+def resume_step(curve: Curve, remedy: Remedy) -> float:
+    """The step of the log at which a resumption begins."""
+    return float(curve.steps[0] + remedy.at * (curve.steps[-1] - curve.steps[0]))
+
+
+def advice_of(curve: Curve, remedy: Remedy | None) -> str:
+    """The remedy in words, with the rate that it means where the log has one."""
+    if remedy is None:
+        return "Nothing is advised."
+    rate = f"the learning rate times {remedy.factor:.2g}{_rates(curve, remedy)}"
+    match remedy.action:
+        case Action.RESTART:
+            return f"Start again with {rate}."
+        case Action.RESUME:
+            place = f"{curve.step_name} {resume_step(curve, remedy):,.6g}"
+            return f"Go back to the checkpoint nearest to {place} ({100 * remedy.at:.0f} %); run the rest with {rate}."
+        case Action.CHANGE_OUTPUT:
+            return "Change the output activation, or its loss, to what fits the targets; the learning rate stays."
+        case _:
+            return "Leave learning rate and output alone: no such remedy is likely to help by a material amount."
+
+
+def _rates(curve: Curve, remedy: Remedy) -> str:
+    """From which rate to which, where the log says."""
+    if curve.learning_rate is None:
+        return ""
+    place = int((curve.steps < resume_step(curve, remedy)).sum()) if remedy.action is Action.RESUME else 0
+    rates = curve.learning_rate[place:] if remedy.action is Action.RESUME else curve.learning_rate
+    known = rates[(rates > 0) & (rates < float("inf"))]
+    if not len(known):
+        return ""
+    now = float(known[0] if remedy.action is Action.RESUME else known.max())
+    what = "there" if remedy.action is Action.RESUME else "at its highest"
+    return f" ({what} {now * remedy.factor:.2g} in place of {now:.2g})"

@@ -1,0 +1,76 @@
+"""From where on nothing is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from curvebench.data.shipped import locate
+from curvebench.data.store import load
+from curvebench.diagnosis import default_diagnoser, default_library
+from curvebench.diagnosis.calibration import COUNTS, Answers, ask, calibrated, frontier, judged, within
+from curvebench.spec import InputError
+
+MINI = load(locate("mini"))
+
+
+def made_up(n: int = 8000, seed: int = 0) -> Answers:
+    """Probabilities that mean what they say, but too few points are worth nothing."""
+    rng = np.random.default_rng(seed)
+    n_points, probability = rng.choice(COUNTS, n), rng.uniform(0.2, 1.0, n)
+    is_right = rng.random(n) < np.where(n_points < 4, 0.3, probability)
+    return Answers(n_points, probability > 0.5, probability, rng.uniform(0, 2, n), is_right)
+
+
+def test_the_limits_reach_the_accuracy_with_the_most_coverage():
+    answers = made_up()
+    limits = calibrated(answers, MINI, "model")
+    known = answers.select(answers.novelty <= limits.max_novelty)
+    reaching = [p for p in frontier(known) if p.accuracy is not None and p.accuracy >= 0.8]
+    assert limits.min_probability == min(p.min_probability for p in reaching)
+    assert judged(known, limits.min_probability).coverage == max(p.coverage for p in reaching)
+    assert np.mean(answers.novelty > limits.max_novelty) == pytest.approx(0.02, abs=1e-3)
+    assert limits.min_points == 4
+    assert set(within(answers, limits).n_points) == {count for count in COUNTS if count >= 4}
+
+
+def test_accuracy_is_a_plain_share():
+    answers = made_up(500)
+    point = judged(answers, 0.7)
+    chosen = [right for p, right in zip(answers.probability, answers.is_right, strict=True) if p >= 0.7]
+    assert point.coverage == len(chosen) / 500
+    assert point.accuracy == pytest.approx(sum(chosen) / len(chosen))
+    assert judged(answers, 1.1).accuracy is None
+
+
+def test_what_cannot_be_reached_is_said():
+    answers = made_up()
+    hopeless = replace(answers, is_right=np.zeros(len(answers.n_points), dtype=bool))
+    with pytest.raises(InputError, match="No probability is high enough"):
+        calibrated(hopeless, MINI, "model")
+
+
+def test_asking_about_real_runs():
+    few = MINI.select(np.flatnonzero(MINI["split"] == "test")[::60])
+    answers = ask(few, "test", default_diagnoser(), default_library())
+    assert len(answers.n_points) == len(few) * len(COUNTS)
+    assert {count: int((answers.n_points == count).sum()) for count in COUNTS} == dict.fromkeys(COUNTS, len(few))
+    assert 0.1 < answers.is_right.mean() < 1
+    assert answers.has_rate.mean() == pytest.approx(0.5, abs=0.1)
+    with pytest.raises(InputError, match="no runs to calibrate on"):
+        ask(few, "train", default_diagnoser(), default_library())
+
+
+def test_nobody_is_right_about_runs_that_nothing_helps():
+    class AlwaysHealthy:
+        def predict_proba(self, X):
+            return np.tile([0, 0, 0, 0, 0, 1.0], (len(X), 1))
+
+    rows = np.flatnonzero((MINI["split"] == "test") & (MINI.labels == "healthy"))[:4]
+    few = MINI.select(rows)
+    assert ask(few, "test", AlwaysHealthy(), default_library()).is_right.all()
+    columns = dict(few.columns) | {"diagnosis": np.full(4, "other")}
+    other = type(few)(columns, few.meta)
+    assert not ask(other, "test", AlwaysHealthy(), default_library()).is_right.any()

@@ -1,0 +1,86 @@
+"""When a verdict is not to be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from curvebench.diagnosis import Limits, curve_of
+from curvebench.diagnosis.doubts import begins_late, cautions, is_filtered, reasons_to_abstain, rises_by_design
+
+LIMITS = Limits(0.6, 8, 5.0, 0.8, "", "")
+FINE = curve_of(np.geomspace(2, 0.5, 30))
+
+
+def reasons(curve, probability=0.9, novelty=1.0) -> str:
+    return " ".join(reasons_to_abstain(curve, probability, "healthy", novelty, LIMITS))
+
+
+def test_a_good_log_raises_no_doubt():
+    assert reasons(FINE) == ""
+    assert cautions(FINE) == ()
+
+
+@pytest.mark.parametrize(
+    ("curve", "why"),
+    [
+        (curve_of([2.0, 1.0]), "too few points: 2 finite values"),
+        (curve_of([2.0] + [np.nan] * 20), "too few points: 1 finite"),
+        (curve_of(np.linspace(1, -1, 30)), "negative somewhere"),
+        (replace(FINE, steps=np.arange(1000.0, 1030.0)), "begins at point 1,000 of 1,029"),
+        (replace(FINE, loss_name="train/loss_G"), "adversarial"),
+        (replace(FINE, source="trainer-state", grad_norm=np.array([1.0] * 20 + [np.nan] * 10)), "filtered"),
+        (replace(FINE, source="trainer-state", train_loss=np.array([2.0] * 20 + [0.0] * 10)), "filtered"),
+    ],
+)
+def test_reasons_in_the_log(curve, why):
+    assert why in reasons(curve)
+
+
+def test_reasons_in_the_answer():
+    assert "unlike those of the data set: 9 times" in reasons(FINE, novelty=9.0)
+    assert "healthy, has a probability of 0.59; 0.60 is asked for" in reasons(FINE, probability=0.59)
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_late"),
+    [
+        (np.arange(1.0, 11.0), False),
+        (np.arange(0.0, 50.0), False),
+        (np.arange(50.0, 1000.0, 50.0), False),
+        (np.arange(100.0, 131.0), True),
+        (np.array([7.0]), False),
+    ],
+)
+def test_a_log_that_begins_late(steps, is_late):
+    assert begins_late(steps) == is_late
+
+
+@pytest.mark.parametrize("name", ["loss", "train/loss", "train_loss", "general_loss", "loss_dense", "epoch_loss"])
+def test_ordinary_names(name):
+    assert rises_by_design(name) is None
+
+
+@pytest.mark.parametrize("name", ["d_loss", "loss_D", "G/loss", "critic_loss", "losses/policy_loss", "kl"])
+def test_names_of_losses_that_need_not_fall(name):
+    assert rises_by_design(name)
+
+
+def test_zero_is_no_sign_of_a_filter_elsewhere():
+    assert not is_filtered(replace(FINE, train_loss=np.array([1.0] * 29 + [0.0])))
+
+
+@pytest.mark.parametrize(
+    ("curve", "what"),
+    [
+        (replace(FINE, source="trainer-state"), "logging_nan_inf_filter"),
+        (replace(FINE, source="ultralytics"), "leaves out epochs"),
+        (replace(FINE, val_loss=FINE.train_loss), "validation loss"),
+        (curve_of(np.concatenate([np.linspace(2, 1, 20), np.linspace(1, 1.8, 20)])), "rises without exploding"),
+    ],
+)
+def test_cautions(curve, what):
+    (said,) = cautions(curve)
+    assert what in said

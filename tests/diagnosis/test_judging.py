@@ -1,0 +1,138 @@
+"""From a run of a log to a verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import curvebench
+from curvebench.diagnosers.learned import load_model, save_model
+from curvebench.diagnosis import Limits, curve_of, default_diagnoser, default_library, default_limits, diagnose
+from curvebench.diagnosis.judging import DEFAULT_MODEL
+from curvebench.diagnosis.verdict import limits_from_json
+from curvebench.spec import DIAGNOSES, Action, CheckFailed, InputError, Remedy, UsageError
+
+ANYTHING = Limits(0.0, 1, np.inf, 0.8, "", "")
+"""Limits that nothing is beyond."""
+
+FALL = curve_of(np.geomspace(2.0, 0.4, 40))
+
+
+class Says:
+    """A diagnoser with one answer."""
+
+    def __init__(self, diagnosis, p=1.0):
+        self.row = [p if name == diagnosis else (1 - p) / 5 for name in DIAGNOSES]
+
+    def predict_proba(self, X):
+        return np.tile(self.row, (len(X), 1))
+
+
+def test_what_ships_is_small_and_belongs_together():
+    assert DEFAULT_MODEL.stat().st_size < 3_000_000
+    origin, limits = default_diagnoser().origin, default_limits()
+    assert (origin.kind, origin.track) == ("as-logged", "config")
+    assert set(origin.diagnoses) == set(DIAGNOSES)
+    assert limits.dataset_sha256 == origin.dataset_sha256, "model and limits come from one data set"
+    assert limits.model_sha256 == hashlib.sha256(DEFAULT_MODEL.read_bytes()).hexdigest(), "calibrate it again"
+
+
+def test_an_explosion_is_told_by_the_default():
+    verdict = diagnose(np.concatenate([np.geomspace(2.3, 200.0, 15), np.full(15, np.nan)]))
+    assert verdict.likeliest == "lr_too_high"
+
+
+@pytest.mark.parametrize("diagnosis", DIAGNOSES)
+def test_each_diagnosis_gets_the_fixed_remedy_of_the_data_set(diagnosis):
+    meta = default_library().dataset.meta
+    verdict = diagnose(FALL, Says(diagnosis), limits=ANYTHING)
+    assert verdict.diagnosis == verdict.likeliest == diagnosis
+    assert verdict.remedy == meta.remedies[meta.fixed_actions[diagnosis]]
+    assert len(verdict.precedents.gains) + verdict.precedents.n_unknown == len(verdict.precedents.rows)
+    json.dumps(verdict.to_dict(), allow_nan=False)
+
+
+def test_the_advice_names_rate_and_step():
+    steps = np.arange(0.0, 4000, 100)
+    curve = replace(FALL, steps=steps, step_name="step", learning_rate=np.linspace(1e-3, 1e-4, 40))
+    prescribing = Says("late_lr_too_high")
+    prescribing.prescribe = lambda X: [Remedy(Action.RESUME, 0.1, 0.75)]
+    verdict = diagnose(curve, prescribing, limits=ANYTHING)
+    assert verdict.advice == (
+        "Go back to the checkpoint nearest to step 2,925 (75 %); run the rest with the learning rate times 0.1 "
+        "(there 3.1e-05 in place of 0.00031)."
+    )
+    assert verdict.to_dict()["remedy"] == {"action": "resume", "factor": 0.1, "at": 0.75, "at_step": 2925.0}
+    prescribing.prescribe = lambda X: [Remedy(Action.RESTART, 0.1)]
+    assert "(at its highest 0.0001 in place of 0.001)" in diagnose(curve, prescribing, limits=ANYTHING).advice
+
+
+def test_it_would_rather_abstain_than_guess():
+    limits = replace(ANYTHING, min_probability=0.7)
+    verdict = diagnose(FALL, Says("lr_too_low", 0.6), limits=limits)
+    assert (verdict.diagnosis, verdict.remedy, verdict.advice) == (None, None, "Nothing is advised.")
+    assert verdict.likeliest == "lr_too_low"
+    assert "0.70 is asked for" in verdict.abstains_because[0]
+    assert diagnose(FALL, Says("lr_too_low", 0.8), limits=limits).diagnosis == "lr_too_low"
+
+
+def test_a_diagnoser_may_abstain_itself():
+    shy = Says("healthy")
+    shy.abstain = lambda X: np.ones(len(X), dtype=bool)
+    assert diagnose(FALL, shy, limits=ANYTHING).abstains_because == ("The diagnoser abstains.",)
+
+
+def test_diagnosers_by_name_and_by_file(tmp_path):
+    X = np.geomspace(2, np.linspace(0.1, 1.9, 60), 20).T[:, None, :].astype(np.float32)
+    fitted = curvebench.diagnosers.make_diagnoser("forest").fit(X, np.resize(["lr_too_low", "healthy"], 60))
+    save_model(fitted, tmp_path / "small.cbm")
+    by_file = diagnose(FALL, str(tmp_path / "small.cbm"), limits=ANYTHING)
+    assert sum(by_file.probabilities.values()) == pytest.approx(1)
+    assert by_file.probabilities["output_mismatch"] == 0
+    assert diagnose(FALL, "rules", limits=ANYTHING).diagnosis in DIAGNOSES
+    assert diagnose(FALL, lambda curve: "healthy", limits=ANYTHING).diagnosis == "healthy"
+    with pytest.raises(UsageError, match="was not fitted yet; run `curvebench fit"):
+        diagnose(FALL, "boosting")
+
+
+def test_a_diagnoser_that_fails_is_a_sentence():
+    def broken(curve):
+        raise RuntimeError("no idea")
+
+    with pytest.raises(CheckFailed, match="RuntimeError: no idea"):
+        diagnose(FALL, broken)
+    with pytest.raises(CheckFailed, match="no valid answer"):
+        diagnose(FALL, lambda curve: "broken")
+
+
+def test_the_unit_of_the_loss_plays_no_part():
+    small, large = (diagnose(scale * FALL.train_loss) for scale in (1.0, 1000.0))
+    assert small.probabilities == pytest.approx(large.probabilities, abs=1e-6)
+
+
+@given(arrays(np.float64, st.integers(1, 60), elements=st.floats(allow_nan=True, allow_infinity=True)))
+def test_any_losses_get_a_verdict_or_a_reason(losses):
+    verdict = diagnose(losses)
+    assert (verdict.diagnosis is None) == bool(verdict.abstains_because)
+    assert (verdict.remedy is None) == (verdict.diagnosis is None)
+    json.dumps(verdict.to_dict(), allow_nan=False)
+
+
+def test_limits_keep_their_numbers_in_a_file():
+    assert limits_from_json(default_limits().to_json()) == default_limits()
+    with pytest.raises(InputError, match="curvebench calibrate"):
+        limits_from_json("{}")
+    with pytest.raises(InputError):
+        limits_from_json("[1]")
+
+
+def test_public_names():
+    assert curvebench.diagnose is diagnose
+    assert load_model(DEFAULT_MODEL).origin == default_diagnoser().origin

@@ -1,0 +1,80 @@
+"""Which runs a curve is most like, and what a remedy gave them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from curvebench.data.shipped import locate
+from curvebench.data.store import load
+from curvebench.diagnosis import N_POINTS, default_library
+from curvebench.diagnosis.precedents import N_NEIGHBOURS, _description, novelties, precedents, tried_on
+from curvebench.remedies import gain
+from curvebench.spec import NO_REMEDY, Action, Remedy
+
+LIBRARY = default_library()
+LOSS = LIBRARY.dataset["train_loss"]
+
+
+def test_only_train_is_looked_up_in():
+    assert set(LIBRARY.dataset["split"]) == {"train"}
+    assert len(LIBRARY.dataset) <= (load(locate("mini"))["split"] == "train").sum()
+
+
+def test_a_run_of_the_library_finds_itself():
+    for row in range(0, len(LOSS), 97):
+        found = precedents(LIBRARY, LOSS[row], N_POINTS)
+        assert found.rows[0] == row
+        assert len(set(LIBRARY.group[list(found.rows)])) == N_NEIGHBOURS
+        assert found.labels[0] == LIBRARY.dataset.labels[row]
+
+
+def test_neighbours_are_those_of_a_plain_search():
+    curve = np.geomspace(2.3, 0.4, N_POINTS)
+    own = _description(curve[None])[0]
+    best = {}
+    for row, loss in enumerate(LOSS):
+        distance = float(np.linalg.norm(_description(loss[None])[0] - own))
+        group = int(LIBRARY.group[row])
+        best[group] = min(best.get(group, (np.inf, 0)), (distance, row))
+    plain = [row for _, row in sorted(best.values())[:N_NEIGHBOURS]]
+    assert list(precedents(LIBRARY, curve, N_POINTS).rows) == plain
+
+
+@pytest.mark.parametrize("n_points", [5, 20, 128])
+def test_novelty_of_many_is_that_of_each(n_points):
+    curves = LOSS[::101]
+    each = [precedents(LIBRARY, curve, n_points).novelty for curve in curves]
+    np.testing.assert_allclose(novelties(LIBRARY, curves, n_points), each, rtol=1e-9)
+
+
+def test_what_is_new_is_novel():
+    usual = np.median(novelties(LIBRARY, LOSS, N_POINTS))
+    sawtooth = np.where(np.arange(N_POINTS) % 16 < 8, 1.0, 200.0)
+    assert precedents(LIBRARY, sawtooth, N_POINTS).novelty > 2.5 * usual
+
+
+def test_novelty_has_no_unit():
+    curve = np.geomspace(2.3, 0.4, N_POINTS)
+    assert precedents(LIBRARY, 1000 * curve, 40).novelty == pytest.approx(precedents(LIBRARY, curve, 40).novelty)
+
+
+def test_gains_are_those_of_the_outcomes():
+    data = LIBRARY.dataset
+    remedy = Remedy(Action.RESUME, 0.1, 0.75)
+    found = tried_on(precedents(LIBRARY, LOSS[3], N_POINTS), data, remedy)
+    index = data.meta.remedies.index(remedy)
+    rows = [row for row in found.rows if not np.isnan(data["remedy_gain"][row, index])]
+    outcomes = [data["remedy_final_loss"][rows, i].astype(float) for i in (0, index)]
+    expected = gain(*outcomes, data["loss_cap"][rows])
+    if len(rows) == len(found.rows):
+        np.testing.assert_allclose(found.gains, expected, atol=1e-5)
+    assert len(found.gains) + found.n_unknown == N_NEIGHBOURS
+    assert found.share_improved == np.mean(np.array(found.gains) > 0)
+    assert found.median_gain == pytest.approx(np.median(found.gains))
+
+
+def test_without_gains_nothing_is_summed_up():
+    found = precedents(LIBRARY, LOSS[3], N_POINTS)
+    assert (found.share_improved, found.median_gain) == (None, None)
+    assert set(tried_on(found, LIBRARY.dataset, NO_REMEDY).gains) == {0.0}
