@@ -123,6 +123,8 @@ FAMILY_OF_DIAGNOSIS: Mapping[str, tuple[Action, int]] = {
 
 TASKS: tuple[str, ...] = ("regression", "binary", "multiclass")
 HIDDEN_ACTIVATIONS: tuple[str, ...] = ("relu", "tanh", "gelu", "sigmoid")
+LAYER_ACTIVATIONS: tuple[str, ...] = (*HIDDEN_ACTIVATIONS, "elu")
+"""Hidden activations of layers that are stated one by one."""
 OUTPUT_ACTIVATIONS: tuple[str, ...] = ("identity", "sigmoid", "tanh", "relu", "softplus", "softmax", "hardtanh")
 LOSSES: tuple[str, ...] = ("squared_error", "cross_entropy_logits", "cross_entropy_probabilities")
 OPTIMIZERS: tuple[str, ...] = ("sgd", "momentum", "adam", "adamw", "rmsprop")
@@ -208,6 +210,7 @@ class ModuleNetwork:
         width: units or channels of each.
         activation: one of `HIDDEN_ACTIVATIONS`.
         init_gain: factor on the factory's own initial values of all parameters with two axes or more.
+        layers: hidden layers one by one, as "50 relu"; of `dense` only, which is told of them too.
     """
 
     module: str
@@ -217,6 +220,7 @@ class ModuleNetwork:
     width: int
     activation: str
     init_gain: float = 1.0
+    layers: tuple[str, ...] = ()
 
 
 SEQUENCE_FEATURES = 4

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "diagnosis": {"spec", "remedies", "data", "diagnosers", "logs"},
     "monitoring": {"spec", "diagnosers", "diagnosis"},
     "plots": {"spec", "data", "diagnosis"},
-    "cases": {"spec", "data", "diagnosers", "evaluation", "logs"},
+    "cases": {"spec", "remedies", "materiality", "data", "diagnosers", "evaluation", "logs"},
     "guard": {"spec", "console", "data", "evaluation", "plots"},
     "pytest_plugin": {"spec", "data", "evaluation", "guard"},
     "claims": {"spec", "remedies", "data", "generation", "plots"},

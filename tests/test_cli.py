@@ -35,7 +35,7 @@ from curvebench.spec import LABELS, SPLITS
 
 COMMANDS = (
     "generate", "info", "verify", "relabel", "subset", "plot", "phenomena", "evaluate", "compare", "audit", "claims",
-    "logs", "recipes", "diagnosers", "check-diagnoser", "fit", "export",
+    "logs", "recipes", "documented", "diagnosers", "check-diagnoser", "fit", "export",
 )  # fmt: skip
 SUMMARY = {"n_runs", "n_cells", "labels", "splits", "content_sha256", "recipe", "format_version"}
 

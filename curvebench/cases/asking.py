@@ -32,7 +32,7 @@ _MAX_MESSAGE = 300
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What a diagnoser said about n cases.
+    """What a diagnoser said about n cases, or n runs.
 
     Attributes:
         name: of the diagnoser, as it was asked for; of a fitted model its file's name.
@@ -106,17 +106,35 @@ def ask(subject: Subject, cases: Sequence[Case]) -> Verdicts:
     Raises:
         UsageError: there is no track as it needs.
     """
+    track = checked_track(subject.diagnoser, None)
+    return _ask_about([case.channels(track, subject.n_points) for case in cases], subject, track)
+
+
+def ask_about_runs(subject: Subject, dataset: Dataset) -> Verdicts:
+    """Show every run of a data set to a diagnoser on the track that it needs.
+
+    Raises:
+        UsageError: there is no track as it needs, or it was fitted to curves of another length.
+    """
+    track = checked_track(subject.diagnoser, None)
+    if subject.n_points not in (None, dataset.n_points):
+        raise UsageError(
+            f"{subject.name!r} was fitted to curves of {subject.n_points} points; these have {dataset.n_points}."
+        )
+    return _ask_about(list(dataset.to_numpy3d(track)), subject, track)
+
+
+def _ask_about(shown: Sequence[NDArray[np.float32]], subject: Subject, track: str) -> Verdicts:
+    """Ask about curves, (n_channels, n_points) each."""
     name, diagnoser = subject.name, subject.diagnoser
-    track = checked_track(diagnoser, None)
-    shown = [case.channels(track, subject.n_points) for case in cases]
     lengths = np.array([X.shape[1] for X in shown])
-    probabilities = np.zeros((len(cases), len(DIAGNOSES)))
-    abstained = np.zeros(len(cases), dtype=np.bool_)
+    probabilities = np.zeros((len(shown), len(DIAGNOSES)))
+    abstained = np.zeros(len(shown), dtype=np.bool_)
     status, message = OK, ""
     try:
         for length in np.unique(lengths):
             rows = np.flatnonzero(lengths == length)
-            probabilities[rows], abstained[rows] = _answers(diagnoser, np.stack([shown[i] for i in rows]))
+            probabilities[rows], abstained[rows] = _answers(diagnoser, np.stack([shown[int(i)] for i in rows]))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a foreign diagnoser does

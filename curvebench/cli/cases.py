@@ -1,4 +1,4 @@
-"""The command that judges diagnosers by real cases."""
+"""The commands that judge diagnosers by real cases."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from curvebench.spec import CheckFailed
 if TYPE_CHECKING:
     from curvebench.cases.asking import Verdicts
     from curvebench.cases.reading import Cases
+    from curvebench.cases.rebuilt import Rebuilding
     from curvebench.cases.report import CasesReport
     from curvebench.data.dataset import Dataset
 
@@ -179,3 +180,93 @@ def _row(name: str, part: dict[str, Any]) -> list[str]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f}"
+
+
+@app.command()
+def documented(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="The data set of documented programs, by curvebench generate documented -o FILE.",
+            show_default=False,
+        ),
+    ],
+    diagnoser: Annotated[list[str] | None, diagnosers_option("rules and all published ones")] = None,
+    fit_on: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Data set on whose split train those that learn are fitted first."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write a page in Markdown too.", show_default=False),
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Hold documented faults against what really helps: programs of posts and issues, rebuilt.
+
+    For each program: the documented cause and fix, the label by intervention with the gain of its remedy, whether the
+    documented fix helps, and what each diagnoser says. docs/documented.md is made by this.
+
+    Exit code 1 if a diagnoser failed.
+
+    Example: [bold]curvebench documented documented.h5 -d rules -o documented.md[/bold]
+    """
+    from curvebench.cases.asking import OK, ask_about_runs, make
+    from curvebench.cases.rebuilt import rebuild, report, runs_of, to_markdown
+    from curvebench.data.store import check_target, load, publish
+    from curvebench.diagnosers import DIAGNOSERS
+
+    published = [name for name, entry in DIAGNOSERS.items() if entry.kind == "published"]
+    names = list(dict.fromkeys(diagnoser or ["rules", *published]))
+    if output is not None:
+        check_target(output, overwrite=force)
+    if any(":" in name for name in names):
+        look_here()
+    dataset, fitting = load(file), None if fit_on is None else load(fit_on)
+    found = rebuild(dataset)
+    runs, verdicts = runs_of(dataset, found), []
+    with output_to_stderr(), progress_bar("asking", quiet=quiet) as progress:  # what diagnosers print is no data
+        for i, name in enumerate(names):
+            if progress:
+                progress(i, len(names))
+            verdicts.append(ask_about_runs(make(name, fitting), runs))
+    result = report(dataset, fitting, found, verdicts)
+    if output is not None:
+        page = to_markdown(result, dataset.meta.thresholds, _command_of(file, diagnoser or (), fit_on, output))
+        publish(page.encode(), output, overwrite=force)
+    if as_json:
+        show_json(result.to_json())
+    else:
+        _show_programs(result)
+    if failed := [f"{v.name}: {v.status}: {v.message.rstrip('.')}" for v in verdicts if v.status != OK]:
+        raise CheckFailed("; ".join(failed))
+
+
+def _command_of(file: Path, diagnosers: Sequence[str], fit_on: Path | None, output: Path) -> str:
+    """How to make a page again, files by their names."""
+    parts = [f"curvebench generate documented -o {file.name} && curvebench documented {file.name}"]
+    parts += [f"-d {Path(name).name if name.endswith('.cbm') else name}" for name in diagnosers]
+    parts += [] if fit_on is None else [f"--fit-on {fit_on.name}"]
+    return " ".join([*parts, f"-o {output}"])
+
+
+def _show_programs(result: Rebuilding) -> None:
+    from curvebench.cases.rebuilt import most_frequent
+
+    show_table(
+        [Column("program"), Column("documented"), Column("helps"), Column("gain", dispensable=1), Column("fix helps")],
+        [[r.program.name, r.program.cause, r.diagnosis, str(r.helps), r.fixed.verdict] for r in result.found],
+    )
+    show("")
+    n, tallies = len(result.found), result.n_right()
+    show_table(
+        [Column("diagnoser"), Column(f"right of {n}", is_number=True), Column("as documented", is_number=True)],
+        [[name, *map(str, tally)] for name, tally in tallies.items()],
+    )
+    show("")
+    for name, counters in result.answers().items():
+        said = zip(result.found, counters, strict=True)
+        show(f"{name}: " + ", ".join(f"{r.program.name} {most_frequent(counter)}" for r, counter in said))

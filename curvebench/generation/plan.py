@@ -15,8 +15,8 @@ from curvebench.generation.networks import n_parameters
 from curvebench.generation.portable_math import log10, power10
 from curvebench.generation.problems import MIN_TRAIN, MIN_VAL, make_problem
 from curvebench.generation.random_streams import Stream, stream
-from curvebench.generation.recipe import MixEntry, NetworkSpec, OutputSpec, Recipe, ScheduleSpec, Setting
-from curvebench.generation.sweep import Grid, make_grid
+from curvebench.generation.recipe import MixEntry, NetworkSpec, OutputSpec, ProblemSet, Recipe, ScheduleSpec, Setting
+from curvebench.generation.sweep import Grid, make_grid, offset_through
 from curvebench.spec import Action, Remedy
 
 GOLDEN = 0.6180339887498949
@@ -54,7 +54,7 @@ def make_plan(recipe: Recipe) -> tuple[Group, ...]:
     groups = []
     for index, (problems, instance) in enumerate(instances):
         draw = stream(recipe.master_seed, "group", index)
-        entry = _mix_entry(recipe, index, problems.family)
+        entry = _mix_entry(recipe, index, problems)
         settings = _allowed_settings(recipe, entry, problems.split)
         setting = _pick(settings, draw)
         network = _pick(_suitable_networks(recipe, entry, problems.family), draw)
@@ -110,6 +110,8 @@ def _round_power10(exponent: float) -> float:
 
 def _grid(recipe: Recipe, setting: Setting, offset: float) -> Grid:
     sweep = recipe.sweep
+    if setting.certain_rate is not None:
+        offset = offset_through(setting.certain_rate, setting.lowest_rate, sweep.points_per_decade, sweep.coarse_every)
     return make_grid(
         setting.lowest_rate,
         setting.highest_rate,
@@ -120,8 +122,10 @@ def _grid(recipe: Recipe, setting: Setting, offset: float) -> Grid:
     )
 
 
-def _mix_entry(recipe: Recipe, index: int, family: str) -> MixEntry:
-    entries = [entry for entry in recipe.mix if not entry.families or family in entry.families]
+def _mix_entry(recipe: Recipe, index: int, problems: ProblemSet) -> MixEntry:
+    if problems.phenomenon is not None:
+        return next(entry for entry in recipe.mix if entry.phenomenon == problems.phenomenon)
+    entries = [entry for entry in recipe.mix if not entry.families or problems.family in entry.families]
     edges = np.cumsum([entry.weight for entry in entries])
     position = (index * GOLDEN) % 1.0 * edges[-1]
     return entries[min(int(np.searchsorted(edges, position, side="right")), len(edges) - 1)]

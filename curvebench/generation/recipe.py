@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from curvebench.data.columns import COLUMNS
 from curvebench.data.dataset import MAX_ATTRIBUTE_BYTES
-from curvebench.generation.engine import ENGINES, MLP, MODULES
+from curvebench.generation.engine import DENSE, ENGINES, MLP, MODULES
 from curvebench.generation.moments import branch_fault, count_updates
 from curvebench.generation.portable_math import log10
 from curvebench.generation.problems import FAMILIES
@@ -25,6 +25,7 @@ from curvebench.generation.schedules import SHAPES, schedule_shape
 from curvebench.spec import (
     HIDDEN_ACTIVATIONS,
     LABELS,
+    LAYER_ACTIVATIONS,
     LOSSES,
     OBJECTIVE_OF_LOSS,
     OPTIMIZERS,
@@ -46,6 +47,8 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, Field(gt=0.0, le=1e6)]
 
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
+
+_LAYER = rf"^[1-9][0-9]{{0,2}} ({'|'.join(LAYER_ACTIVATIONS)})$"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,9 @@ class ProblemSet(_Strict):
     first: int = Field(default=0, ge=0, le=1_000_000, description="Number of the first instance.")
     n_train: int = Field(default=256, ge=16, le=4096, description="Training examples, fewer where the data has fewer.")
     n_val: int = Field(default=64, ge=8, le=4096, description="Validation examples.")
+    phenomenon: Name | None = Field(
+        default=None, description="Entry of the mix that its groups are of; without it they are drawn by weight."
+    )
 
 
 class NetworkSpec(_Strict):
@@ -81,14 +87,19 @@ class NetworkSpec(_Strict):
         default=MLP,
         pattern=rf"^({'|'.join((MLP, *MODULES))}|{_IDENTIFIER}(\.{_IDENTIFIER})*:{_IDENTIFIER})$",
         max_length=COLUMNS["architecture"].itemsize,
-        description="mlp, conv, recurrent, attention, or package.module:callable, which is loaded with --trust only.",
+        description="mlp, conv, recurrent, attention, dense, or package.module:callable, loaded with --trust only.",
     )
-    depth: int = Field(ge=1, le=16, description="Hidden layers; what a module takes for its depth.")
+    depth: int = Field(ge=0, le=16, description="Hidden layers, 0 for dense only; what a module takes for its depth.")
     width: int = Field(ge=1, le=512, description="Units per hidden layer; what a module takes for its width.")
     activation: Annotated[str, _OneOf(HIDDEN_ACTIVATIONS)]
     init_gain: float = Field(default=1.0, gt=0.0, le=100.0, description="Factor on the initial weights.")
     families: list[Annotated[str, _OneOf(tuple(FAMILIES))]] = Field(
         default=[], max_length=64, description="Problem families that it is for; all where none is named."
+    )
+    layers: list[Annotated[str, Field(pattern=_LAYER)]] = Field(
+        default=[],
+        max_length=16,
+        description="Hidden layers of dense one by one, as '50 relu'; depth and width are their number and the widest.",
     )
 
     @property
@@ -103,7 +114,7 @@ class NetworkSpec(_Strict):
     def to_network(self, n_inputs: int, n_outputs: int) -> Network | ModuleNetwork:
         """The network of the contract."""
         shape = (n_inputs, n_outputs, self.depth, self.width, self.activation, self.init_gain)
-        return Network(*shape) if self.module == MLP else ModuleNetwork(self.module, *shape)
+        return Network(*shape) if self.module == MLP else ModuleNetwork(self.module, *shape, tuple(self.layers))
 
 
 class Setting(_Strict):
@@ -116,6 +127,9 @@ class Setting(_Strict):
     bad_batches: int = Field(default=0, ge=0, le=64, description="Mini-batches that hold one example again and again.")
     lowest_rate: Rate
     highest_rate: Rate
+    certain_rate: Rate | None = Field(
+        default=None, description="A rate that every sweep tries; without it the grid lies at random."
+    )
     momentum: Share = 0.9
     beta1: Share = 0.9
     beta2: Share = 0.999
@@ -426,10 +440,12 @@ def _faults_between_tables(raw: Mapping[str, Any]) -> list[str]:
     return [
         *_repeated_names(raw),
         *_dangling_references(raw),
+        *_layers_otherwise(raw),
         *_families_without_network(raw),
         *_losses_without_classes(raw),
         *_leaks_between_splits(raw),
         *_entries_without_optimizer(raw),
+        *_problems_without_phenomenon(raw),
         *_families_without_entry(raw),
         *_units_of_modules(raw),
         *_empty_ranges(raw),
@@ -454,6 +470,10 @@ def _values(table: object, key: str) -> list[Any]:
 
 def _is_integer(value: object, low: int, high: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str)
 
 
 def _is_rate(value: object) -> TypeGuard[float]:
@@ -490,6 +510,21 @@ def _dangling_references(raw: Mapping[str, Any]) -> Iterator[str]:
             n_used, wanted = len(_values(entry, key)), entry.get(count, 0)
             if _is_integer(wanted, n_used + 1, 64):
                 yield f"mix[{i}].{count}: {wanted} asked for, but `{key}` names only {n_used}."
+
+
+def _layers_otherwise(raw: Mapping[str, Any]) -> Iterator[str]:
+    """The columns `depth` and `width` say what a network is like, and may not say otherwise than its layers."""
+    for i, table in _tables(raw, "networks"):
+        module, depth = table.get("module", MLP), table.get("depth")
+        layers = [layer for layer in _values(table, "layers") if isinstance(layer, str) and re.match(_LAYER, layer)]
+        if layers and module != DENSE:
+            yield f"networks[{i}].layers: only {DENSE} has layers that are stated one by one, not {module!r}."
+        elif layers:
+            widest = max(int(layer.split()[0]) for layer in layers)
+            if (depth, table.get("width")) != (len(layers), widest):
+                yield f"networks[{i}].layers: with these, depth must be {len(layers)} and width {widest}."
+        elif depth == 0 and module != DENSE:
+            yield f"networks[{i}].depth: 0 is for {DENSE} only; {module!r} needs at least 1."
 
 
 def _families_without_network(raw: Mapping[str, Any]) -> Iterator[str]:
@@ -540,6 +575,18 @@ def _entries_without_optimizer(raw: Mapping[str, Any]) -> Iterator[str]:
             yield f"mix[{i}].settings: every optimiser here is held out for test_ood; name one that train may use."
 
 
+def _problems_without_phenomenon(raw: Mapping[str, Any]) -> Iterator[str]:
+    entries = {e["phenomenon"]: _values(e, "families") for _, e in _tables(raw, "mix") if _is_text(e.get("phenomenon"))}
+    for i, table in _tables(raw, "problems"):
+        name, family = table.get("phenomenon"), table.get("family")
+        if not _is_text(name):
+            continue
+        if name not in entries:
+            yield f"problems[{i}].phenomenon: {name!r} is not defined in [[mix]]."
+        elif entries[name] and family not in entries[name]:
+            yield f"problems[{i}].phenomenon: {name!r} is not for problems of the family {family!r}."
+
+
 def _families_without_entry(raw: Mapping[str, Any]) -> Iterator[str]:
     entries = [_values(entry, "families") for _, entry in _tables(raw, "mix")]
     if not entries or not all(entries):
@@ -567,6 +614,9 @@ def _empty_ranges(raw: Mapping[str, Any]) -> Iterator[str]:
         low, high = table.get("lowest_rate"), table.get("highest_rate")
         if _is_rate(low) and _is_rate(high) and low >= high:
             yield f"settings[{i}].lowest_rate: {low} is not below highest_rate {high}."
+        rate = table.get("certain_rate")
+        if _is_rate(low) and _is_rate(high) and _is_rate(rate) and low < high and not low <= rate <= high:
+            yield f"settings[{i}].certain_rate: {rate} is not between {low} and {high}."
 
 
 def _endless_sweeps(raw: Mapping[str, Any]) -> Iterator[str]:
@@ -605,14 +655,22 @@ def _moments_without_branch(raw: Mapping[str, Any]) -> Iterator[str]:
     table = {"resume_at": Remedies().resume_at, **(given if isinstance(given, Mapping) else {})}
     moments = [at for at in _values(table, "resume_at") if isinstance(at, (int, float)) and 0.0 < at < 1.0]
     n_points = raw.get("n_points", Recipe.model_fields["n_points"].default)
-    sizes = [t.get("n_train", ProblemSet.model_fields["n_train"].default) for _, t in _tables(raw, "problems")]
     if not _is_integer(n_points, 8, 2048):
         return
+    settings_of = {
+        e["phenomenon"]: _values(e, "settings") for _, e in _tables(raw, "mix") if _is_text(e.get("phenomenon"))
+    }
+    usual = ProblemSet.model_fields["n_train"].default
     for i, setting in _tables(raw, "settings"):
         batch_size, epochs = setting.get("batch_size"), setting.get("epochs")
         if not (_is_integer(batch_size, 1, 1024) and _is_integer(epochs, 1, 10_000)):
             continue
-        for n_train in sorted({size for size in sizes if _is_integer(size, 16, 4096)}):
+        met = [
+            table.get("n_train", usual)
+            for _, table in _tables(raw, "problems")
+            if not _is_text(name := table.get("phenomenon")) or setting.get("name") in settings_of.get(name, ())
+        ]
+        for n_train in sorted({size for size in met if _is_integer(size, 16, 4096)}):
             if fault := branch_fault(moments, count_updates(n_train, batch_size, epochs), n_points):
                 yield f"remedies.resume_at: for settings[{i}] with n_train = {n_train}: {fault}"
                 break

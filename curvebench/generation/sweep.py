@@ -49,10 +49,21 @@ class Grid:
 def make_grid(
     lowest: float, highest: float, offset: float, points_per_decade: int, coarse_every: int, max_extensions: int
 ) -> Grid:
-    """The grid from a lowest to about a highest rate, moved up by an offset in [0, 1) of a grid step."""
+    """The grid from a lowest to about a highest rate, moved up by an offset: grid steps, fewer than a coarse one."""
     log10_lowest = float(log10(lowest))
     n_points = round((float(log10(highest)) - log10_lowest) * points_per_decade) + 1
     return Grid(log10_lowest + offset / points_per_decade, points_per_decade, n_points, coarse_every, max_extensions)
+
+
+def offset_through(rate: float, lowest: float, points_per_decade: int, coarse_every: int) -> float:
+    """The offset for `make_grid` with which the coarse pass tries a certain rate, at or above the lowest.
+
+    >>> grid = make_grid(1e-4, 1.0, offset_through(0.02, 1e-4, 6, 3), 6, 3, 0)
+    >>> [round(grid.rate(k), 6) for k in grid.coarse]
+    [0.0002, 0.000632, 0.002, 0.006325, 0.02, 0.063246, 0.2, 0.632456, 2.0]
+    """
+    steps = (float(log10(rate)) - float(log10(lowest))) * points_per_decade
+    return round(steps, 12) % coarse_every  # rounded, or the last bit of a whole number would cost a coarse step
 
 
 USELESS = 0.995

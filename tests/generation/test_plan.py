@@ -22,6 +22,7 @@ RECIPES = {
     "quick": load_recipe("quick").recipe,
     "core": load_recipe("core").recipe,
     "core-modules": load_recipe("core-modules").recipe,
+    "documented": load_recipe("documented").recipe,
 }
 CORE = RECIPES["core"]
 
@@ -41,6 +42,25 @@ def test_a_group_does_not_depend_on_what_comes_after_it():
         "[[networks]]", '[[problems]]\nfamily = "sine"\nsplit = "test_ood"\ninstances = 2\n[[networks]]', 1
     )
     assert make_plan(parse_recipe(more).recipe)[:3] == make_plan(RECIPES["tiny"])
+
+
+def test_problems_may_name_their_phenomenon():
+    """And the others are drawn as if they did not."""
+    entry = TINY[TINY.index("[[mix]]") : TINY.index("[sweep]")]
+    both = TINY.replace("[sweep]", entry.replace('"all"', '"rare"').replace("outputs_per_group = 1\n", "") + "[sweep]")
+    drawn = make_plan(parse_recipe(both).recipe)
+    for i in range(3):
+        parts = both.split("[[problems]]\n")
+        parts[i + 1] = f'phenomenon = "rare"\n{parts[i + 1]}'
+        named = make_plan(parse_recipe("[[problems]]\n".join(parts)).recipe)
+        assert named[i].phenomenon == "rare"
+        assert [g for g in named if g.index != i] == [g for g in drawn if g.index != i]
+
+
+def test_a_certain_rate_is_on_the_grid_of_every_group():
+    recipe = tiny_file(("highest_rate = 3.0", "highest_rate = 3.0\ncertain_rate = 0.02")).recipe
+    for group in make_plan(recipe):
+        assert min(abs(group.grid.rate(k) / 0.02 - 1) for k in group.grid.coarse) < 1e-11
 
 
 def test_another_master_seed_draws_other_groups():

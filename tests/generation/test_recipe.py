@@ -91,6 +91,26 @@ def test_a_network_is_an_mlp_or_a_module():
         assert parse_recipe(text).recipe.networks[0].to_network(7, 3) == ModuleNetwork(module, *shape)
 
 
+def test_hidden_layers_may_be_stated_one_by_one_or_left_out():
+    text = tiny_text(("depth = 1\nwidth = 6", 'depth = 2\nwidth = 9\nmodule = "dense"\nlayers = ["9 elu", "4 relu"]'))
+    network = parse_recipe(text).recipe.networks[0].to_network(7, 3)
+    assert network.layers == ("9 elu", "4 relu")
+    linear = tiny_text(("depth = 1", 'depth = 0\nmodule = "dense"'))
+    assert parse_recipe(linear).recipe.networks[0].to_network(7, 3).depth == 0
+
+
+def test_moments_are_checked_for_settings_that_a_problem_meets():
+    """The second setting is too short for the moments, but no problem that is large enough meets it."""
+    setting = TINY[TINY.index("[[settings]]") : TINY.index("[[schedules]]")]
+    entry = TINY[TINY.index("[[mix]]") : TINY.index("[sweep]")]
+    short = setting.replace("momentum-8", "short").replace("epochs = 8", "epochs = 1")
+    rare = entry.replace('"all"', '"rare"').replace("momentum-8", "short")
+    text = tiny_text(("[[schedules]]", short + "[[schedules]]"), ("[sweep]", rare + "[sweep]"))
+    named = text.replace("n_train", 'phenomenon = "all"\nn_train')
+    assert parse_recipe(named).recipe.problems[0].phenomenon == "all"
+    assert "for settings[1] with n_train = 40" in fault_of(named.replace('phenomenon = "all"\nn_train', "n_train", 1))
+
+
 def test_foreign_code_is_refused_unless_it_is_trusted(validator):
     text = tiny_text(("depth = 1", 'depth = 1\nmodule = "some_package.networks:Transformer"'))
     with pytest.raises(UsageError, match=r"recipe names foreign code .*some_package\.networks:Transformer.*--trust"):
@@ -156,6 +176,27 @@ CASES = {
     "unknown module": (("depth = 1", 'depth = 1\nmodule = "lstm"'), r"networks\[0\]\.module: .*pattern.*'lstm'"),
     "module by file": (("depth = 1", 'depth = 1\nmodule = "../x:y"'), r"networks\[0\]\.module: .*pattern"),
     "module too long": (("depth = 1", f'depth = 1\nmodule = "{"a" * 63}:b"'), r"networks\[0\]\.module: .*at most 64"),
+    "layers of an mlp": (
+        ("depth = 1", 'depth = 1\nlayers = ["6 relu"]'),
+        r"networks\[0\]\.layers: only dense has layers that are stated one by one, not 'mlp'",
+    ),
+    "layers and another depth": (
+        ("depth = 1", 'depth = 1\nmodule = "dense"\nlayers = ["6 relu", "9 elu"]'),
+        r"networks\[0\]\.layers: with these, depth must be 2 and width 9",
+    ),
+    "unknown layer": (
+        ("depth = 1", 'depth = 1\nmodule = "dense"\nlayers = ["6 swish"]'),
+        r"networks\[0\]\.layers\[0\]: .*pattern.*'6 swish'",
+    ),
+    "no layer": (("depth = 1", "depth = 0"), r"networks\[0\]\.depth: 0 is for dense only; 'mlp' needs at least 1"),
+    "certain rate outside": (
+        ("highest_rate = 3.0", "highest_rate = 3.0\ncertain_rate = 4.0"),
+        r"settings\[0\]\.certain_rate: 4\.0 is not between 0\.003 and 3\.0",
+    ),
+    "unknown phenomenon": (
+        ("first = 1\n", 'first = 1\nphenomenon = "some"\n'),
+        r"problems\[1\]\.phenomenon: 'some' is not defined in \[\[mix\]\]",
+    ),
     "network for no problem": (
         ("depth = 1", 'depth = 1\nfamilies = ["friedman1"]'),
         r"mix\[0\]\.networks: none of these is for problems of the family 'gaussian_mixture'",
@@ -225,6 +266,14 @@ def test_every_size_of_problem_and_every_setting_needs_moments_apart():
     text = text.replace("[[schedules]]", other + "[[schedules]]", 1).replace("[0.25, 0.5]", "[0.25, 0.6]")
     (fault,) = faults_of(text)
     assert fault.startswith("remedies.resume_at: for settings[1] with n_train = 20: of 8 updates, 0.6 branches")
+
+
+def test_a_phenomenon_that_problems_name_must_be_for_them():
+    text = tiny_text(
+        ('family = "friedman1"', 'family = "friedman1"\nphenomenon = "all"'),
+        ('phenomenon = "all"\nnetworks', 'phenomenon = "all"\nfamilies = ["gaussian_mixture"]\nnetworks'),
+    )
+    assert "problems[2].phenomenon: 'all' is not for problems of the family 'friedman1'." in faults_of(text)
 
 
 def test_a_recipe_that_keeps_one_label_keeps_something():

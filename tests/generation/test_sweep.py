@@ -16,6 +16,7 @@ from curvebench.generation.sweep import (
     is_complete,
     largest_stable_index,
     make_grid,
+    offset_through,
     refinements,
 )
 
@@ -48,6 +49,16 @@ def test_a_grid_is_logarithmic_and_reaches_from_its_lowest_to_its_highest_rate()
         assert grid.rate(k + 1) / grid.rate(k) == pytest.approx(10 ** (1 / 6), rel=1e-12)
     assert grid.coarse == [0, 3, 6, 9, 12, 15, 18, 21, 24]
     assert grid.bounds == (-6, 30)
+
+
+@given(st.floats(-8, 1), st.floats(0.2, 8), st.floats(0, 1), st.integers(1, 24), st.integers(1, 6))
+def test_the_coarse_pass_tries_a_certain_rate(low, decades, where, density, coarse_every):
+    lowest, highest, rate = (10.0**x for x in (low, low + decades, low + where * decades))
+    offset = offset_through(rate, lowest, density, coarse_every)
+    grid = make_grid(lowest, highest, offset, density, coarse_every, 0)
+    assert 0 <= offset < coarse_every
+    nearest = min((grid.rate(k) for k in [*grid.coarse, grid.coarse[-1] + coarse_every]), key=lambda r: abs(r - rate))
+    assert nearest == pytest.approx(rate, rel=1e-9)
 
 
 def test_an_offset_moves_the_grid_by_part_of_a_step():

@@ -25,12 +25,13 @@ def make_job(
     n_steps=N_STEPS,
     checkpoints=(),
     module=None,
+    layers=(),
 ):
     """An MLP on 4 inputs, or a module on 16: an image of 4 x 4, or a sequence of 4 steps."""
     rng = np.random.default_rng(seed)
     n_inputs, n_outputs = 16 if module else 4, {"regression": 2, "binary": 1, "multiclass": 3}[task]
     shape = (n_inputs, n_outputs, depth, width, activation, gain)
-    network = ModuleNetwork(module, *shape) if module else Network(*shape)
+    network = ModuleNetwork(module, *shape, layers) if module else Network(*shape)
     output = output or Output("identity", "squared_error" if task == "regression" else "cross_entropy_logits")
 
     def data(n):

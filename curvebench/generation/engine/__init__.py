@@ -20,8 +20,12 @@ MODULES: dict[str, str] = {
     "conv": "curvebench.generation.engine.modules:Convolutional",
     "recurrent": "curvebench.generation.engine.modules:Recurrent",
     "attention": "curvebench.generation.engine.modules:Attention",
+    "dense": "curvebench.generation.engine.modules:Dense",
 }
 """Name -> module:factory of the networks that the engine `torch` trains beside it."""
+
+DENSE = "dense"
+"""The one of them whose hidden layers can be stated one by one."""
 
 _NEEDS = {
     "fused": ("numba", "pip install numba, or use --engine torch where there is no numba for your platform"),

@@ -18,10 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from curvebench.generation.engine import MODULES
+from curvebench.generation.engine import DENSE, MODULES
 from curvebench.spec import SEQUENCE_FEATURES, Float, ModuleNetwork, UsageError
 
-Factory = Callable[[int, int, int, int, str], nn.Module]
+Factory = Callable[..., nn.Module]
 
 HIDDEN: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
@@ -30,6 +30,9 @@ HIDDEN: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
 }
 """Hidden activations of all networks."""
+
+LAYERS: dict[str, Callable[[Tensor], Tensor]] = {**HIDDEN, "elu": F.elu}
+"""Hidden activations of layers that are stated one by one."""
 
 
 # ---------------------------------------------------------------------------------------------- ours
@@ -141,6 +144,37 @@ class _AttentionBlock(nn.Module):
         return changed
 
 
+class Dense(nn.Module):
+    """A multi-layer perceptron as Keras makes it: each hidden layer has its own size and activation.
+
+    `layers` states them, as "50 relu"; without it there are `depth` layers of `width` units, none if the depth is 0.
+    Weights are uniform in ±sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010), biases zero.
+    """
+
+    def __init__(
+        self, n_inputs: int, n_outputs: int, depth: int, width: int, activation: str, layers: Sequence[str] = ()
+    ):
+        """Draw the weights."""
+        super().__init__()
+        stated = [layer.split() for layer in layers] or [[str(width), activation]] * depth
+        self.activations = [LAYERS[name] for _, name in stated]
+        sizes = [n_inputs, *(int(units) for units, _ in stated), n_outputs]
+        linear = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
+        for layer in linear:
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.linear = nn.ModuleList(linear)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(batch, n_inputs) -> (batch, n_outputs)."""
+        *hidden, last = self.linear
+        x = inputs
+        for linear, activation in zip(hidden, self.activations, strict=True):
+            x = activation(linear(x))
+        outputs: Tensor = last(x)
+        return outputs
+
+
 def steps_of(n_inputs: int, module: str) -> int:
     """Steps of the sequences that flat inputs stand for.
 
@@ -171,7 +205,8 @@ def make_module(network: ModuleNetwork, seed: int = 0) -> nn.Module:
     factory = find_factory(network.module)  # first: what is drawn while it is imported is drawn once only
     try:
         with _own_random_numbers(seed):
-            made = factory(network.n_inputs, network.n_outputs, network.depth, network.width, network.activation)
+            shape = (network.n_inputs, network.n_outputs, network.depth, network.width, network.activation)
+            made = factory(*shape, network.layers) if network.module == DENSE else factory(*shape)
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # whatever foreign code does

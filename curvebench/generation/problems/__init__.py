@@ -16,6 +16,17 @@ from curvebench.generation.problems.bundled import (
     make_digits,
     make_wine,
 )
+from curvebench.generation.problems.documented import (
+    make_blobs,
+    make_doubles,
+    make_equal_bits,
+    make_hypercube,
+    make_linear_map,
+    make_parabola,
+    make_quartic,
+    make_two_squares,
+    make_xor,
+)
 from curvebench.generation.problems.floors import output_floor
 from curvebench.generation.problems.functions import make_compass, make_friedman1, make_sine
 from curvebench.generation.problems.mixtures import (
@@ -40,6 +51,19 @@ from curvebench.spec import UsageError
 Maker = Callable[[int, int, int, int], Problem]
 """(index, master_seed, n_train, n_val) -> problem."""
 
+DOCUMENTED: Mapping[str, Maker] = {
+    "parabola": make_parabola,
+    "quartic": make_quartic,
+    "doubles": make_doubles,
+    "linear_map": make_linear_map,
+    "xor": make_xor,
+    "equal_bits": make_equal_bits,
+    "two_squares": make_two_squares,
+    "blobs": make_blobs,
+    "hypercube": make_hypercube,
+}
+"""Data of documented programs: in their own units, some of them with a size of their own."""
+
 FAMILIES: Mapping[str, Maker] = {
     "digits": make_digits,
     "breast_cancer": make_breast_cancer,
@@ -59,6 +83,7 @@ FAMILIES: Mapping[str, Maker] = {
     "gaussian_mixture": make_gaussian_mixture,
     "noisy_labels": make_noisy_labels,
     "sequences": make_sequences,
+    **DOCUMENTED,
 }
 
 MIN_TRAIN, MIN_VAL = 16, 8
@@ -72,7 +97,8 @@ def make_problem(family: str, index: int, master_seed: int, n_train: int = 512, 
         family: a key of `FAMILIES`.
         index: which instance, from 0.
         master_seed: the recipe's; other seeds give other instances.
-        n_train: training examples wanted; a real data set that is too small gives what it has, in the same proportion.
+        n_train: training examples wanted; a real data set that is too small gives what it has, in the same proportion;
+            documented data that are listed point by point give those.
         n_val: validation examples wanted.
 
     Raises:
@@ -97,6 +123,7 @@ def make_problem(family: str, index: int, master_seed: int, n_train: int = 512, 
 
 
 __all__ = [
+    "DOCUMENTED",
     "FAMILIES",
     "FITTING",
     "MIN_TRAIN",

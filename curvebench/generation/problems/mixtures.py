@@ -118,7 +118,7 @@ def _problem_around(
     classes, members = points_of.integers(n_classes, n), points_of.integers(n_centres, n)
     inputs = centres[classes, members] + scatter * points_of.normal((n, n_inputs))
     is_random = labels_of.uniform(n) < label_noise
-    clean = _posterior(inputs, centres, scatter)
+    clean = posterior_of_clouds(inputs, centres, scatter)
     return class_problem(
         family,
         index,
@@ -131,7 +131,7 @@ def _problem_around(
     )
 
 
-def _posterior(points: Float64, centres: Float64, scatter: float) -> Float64:
+def posterior_of_clouds(points: Float64, centres: Float64, scatter: float) -> Float64:
     """Probabilities (n, n_classes) of the classes of points (n, n_inputs) before label noise, by Bayes' rule."""
     squares = np.zeros((len(points), *centres.shape[:2]))
     for k in range(points.shape[1]):

@@ -33,7 +33,8 @@ class Problem(_Frozen):
         name: the instance, such as "friedman1-03".
         family: the key of the registry.
         task: one of `TASKS`.
-        train_inputs: (n_train, n_inputs), each feature with mean 0 and standard deviation 1 (or constantly 0).
+        train_inputs: (n_train, n_inputs), each feature with mean 0 and standard deviation 1 (or constantly 0); those
+            of documented programs in units of their own.
         train_targets: (n_train, n_outputs); classes are one-hot or a distribution over them (multiclass), 0/1 (binary;
             of several columns each is a label of its own).
         val_inputs: (n_val, n_inputs), shifted and scaled as the training inputs were.

@@ -91,6 +91,33 @@ def test_every_hidden_activation_agrees(module, activation):
     check_against_plain(make_job(module=module, activation=activation, depth=3, width=5, gain=1.5))
 
 
+def test_layers_stated_one_by_one_agree_with_torch_and_among_each_other():
+    """Sizes and activations in the order in which they stand; weights as Keras draws them."""
+    network = shape_of("dense", depth=3, width=7, layers=("7 elu", "2 sigmoid", "5 relu"))
+    made = make_module(network, 3)
+    plain = nn.Sequential(
+        nn.Linear(16, 7), nn.ELU(), nn.Linear(7, 2), nn.Sigmoid(), nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 3)
+    )
+    with torch.no_grad():
+        for mine, given in zip(plain.parameters(), made.parameters(), strict=True):
+            mine.copy_(given)
+    inputs = torch.randn(9, 16, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(made(inputs), plain(inputs))
+    for layer in (layer for layer in plain if isinstance(layer, nn.Linear)):
+        limit = math.sqrt(6 / (layer.in_features + layer.out_features))
+        assert 0.5 * limit < layer.weight.abs().max() <= limit
+        assert not layer.bias.any()
+    check_against_plain(make_job(module="dense", depth=3, width=7, layers=network.layers))
+
+
+def test_a_network_without_hidden_layers_is_linear():
+    network = shape_of("dense", depth=0)
+    inputs = torch.eye(16)
+    made = make_module(network)
+    torch.testing.assert_close(made(inputs) + made(-inputs), torch.zeros(16, 3))
+    assert n_parameters(network) == 16 * 3 + 3
+
+
 @pytest.mark.parametrize("name", foreign_networks.STACKABLE)
 def test_foreign_modules_agree(name):
     check_against_plain(make_job(module=foreign(name), optimizer="adam"))
