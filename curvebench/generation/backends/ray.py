@@ -19,6 +19,7 @@ from curvebench.spec import UsageError
 T = TypeVar("T")
 R = TypeVar("R")
 
+
 def run(work: Callable[[T], R], items: Iterable[T], workers: Workers, on_done: Callable[[T, R], None]) -> None:
     """Work on every item in tasks of Ray; see `curvebench.generation.backends.run_on`."""
     with _connected(workers):
