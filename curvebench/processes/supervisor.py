@@ -74,11 +74,14 @@ def _mount(source: str, target: str, kind: str | None, flags: int, options: str 
 
 
 def _restrict_files(temporary: str, hidden: list[str], n_bytes: int) -> None:
-    """Everything read-only but two small file systems in memory; hidden files and /run empty."""
+    """Everything read-only but two small file systems in memory; hidden files, hidden folders and /run empty."""
     _mount("none", "/", None, MS_REC | MS_PRIVATE)
     _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     for path in hidden:
-        _mount("/dev/null", path, None, MS_BIND)
+        if os.path.isdir(path):
+            _mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "size=4k,mode=755")
+        else:
+            _mount("/dev/null", path, None, MS_BIND)
     if os.path.isdir("/run"):
         _mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "size=4k,mode=755")
     attributes = (ctypes.c_uint64 * 4)(MOUNT_ATTR_RDONLY, 0, 0, 0)

@@ -120,3 +120,24 @@ def test_the_command_takes_a_folder(dataset, folder, tmp_path):
         assert one.pop("microseconds_per_curve") > 0
         assert other.pop("microseconds_per_curve") > 0
         assert one == other
+
+
+SPY = """
+import os
+class Spy:
+    def predict_proba(self, X):
+        assert os.listdir("FOLDER") == [], "labels are to be seen"
+        return [[1 / 6] * 6] * len(X)
+"""
+
+
+def test_a_namespace_hides_a_folder_as_it_hides_a_file(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spy.py").write_text(SPY.replace("FOLDER", str(folder)))
+    arguments = ["evaluate", folder, "-d", "spy.py:Spy", "--split", "test", "--no-references", "-q", "--isolation"]
+    done = command(*arguments, "namespace")
+    assert (done.code, done.err) == (0, "") or "'namespace' is not available here" in done.err
+    open_ = command(*arguments, "process")
+    assert open_.code == 1
+    assert "labels are to be seen" in open_.err
+    assert store.verify(folder).n_runs == 384

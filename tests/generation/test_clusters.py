@@ -98,6 +98,51 @@ def test_every_item_is_worked_on_and_an_error_comes_out(backend, tmp_path):
     assert json.loads(done.stdout.strip().splitlines()[-1]) == ["LookupError", "three is not allowed"]
 
 
+LISTEN = """
+import sys
+from pathlib import Path
+from curvebench.generation.backends import Workers, run_on
+
+def addresses_of(inodes):
+    for family in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{family}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:  # listening
+                yield fields[1].rpartition(":")[0]
+
+def sockets_of(marked):
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if marked in (process / "environ").read_bytes():
+                yield from (str(file.readlink()) for file in (process / "fd").iterdir())
+        except OSError:
+            continue
+
+def look(mark):
+    sockets = sockets_of(b"CURVEBENCH_MARK=" + mark.encode())
+    return set(addresses_of({name[8:-1] for name in sockets if name.startswith("socket:")}))
+
+if __name__ == "__main__":
+    found = set()
+    run_on(sys.argv[1], str, range(50), Workers(2), lambda item, _: item % 10 or found.update(look(sys.argv[2])))
+    print(*sorted(found))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs the tables of Linux")
+@pytest.mark.parametrize("backend", ["ray", "dask"], indirect=True)
+@pytest.mark.timeout(400)
+def test_a_cluster_of_this_machine_listens_on_loopback_only(backend, tmp_path, monkeypatch):
+    mark = tmp_path.name + str(os.getpid())
+    monkeypatch.setenv("CURVEBENCH_MARK", mark)
+    done = program(LISTEN, backend, mark, where=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = done.stdout.split()
+    loopback = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+    assert found, "somebody listens"
+    assert set(found) <= loopback
+
+
 @pytest.mark.parametrize(
     ("backend", "workers", "message"),
     [

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import RayError, RayTaskError
 
 from curvebench.generation.backends.local import available_cores
@@ -17,8 +18,6 @@ from curvebench.spec import UsageError
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-LOOPBACK = "127.0.0.1"
 
 
 def run(work: Callable[[T], R], items: Iterable[T], workers: Workers, on_done: Callable[[T, R], None]) -> None:
@@ -64,7 +63,8 @@ def _connected(workers: Workers) -> Iterator[None]:
             ray.init(address=workers.address, **quiet)
         else:
             n = available_cores() if workers.n is None else workers.n
-            ray.init(address="local", num_cpus=n, include_dashboard=False, _node_ip_address=LOOPBACK, **quiet)
+            ray_constants.ENABLE_RAY_CLUSTER = False  # on Linux Ray has no other way to make it listen on loopback only
+            ray.init(address="local", num_cpus=n, include_dashboard=False, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UsageError(f"Ray cannot be reached or started: {_one_line(error)}.") from None
     try:
