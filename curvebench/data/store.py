@@ -12,8 +12,9 @@ import re
 import socket
 import stat
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,19 @@ import numpy as np
 from h5py import h5a, h5d, h5f, h5l, h5o, h5p, h5s, h5t, h5z
 
 from curvebench.data.columns import COLUMNS, FORMAT_VERSION, Column
-from curvebench.data.dataset import Array, Dataset, Meta, content_sha256, from_stored, shape_faults, to_stored
+from curvebench.data.dataset import (
+    MAX_ATTRIBUTE_BYTES,
+    Array,
+    Dataset,
+    Meta,
+    content_sha256,
+    from_stored,
+    shape_faults,
+    to_stored,
+)
 from curvebench.data.shipped import locate, suggestion
+from curvebench.processes import ChildFailed
+from curvebench.processes.rehearsal import RehearsalLimits, rehearse
 from curvebench.spec import CheckFailed, CurveBenchError, InputError, UsageError
 
 FORMAT_NAME = "curvebench"
@@ -42,13 +54,22 @@ INFLATION_FLOOR = 1024**2
 """Columns of at most this many bytes may be stored in any size."""
 
 MAX_ROOT_ENTRIES = 1000
+
+REHEARSAL_MEMORY = 1024**3
+REHEARSAL_SECONDS = 60.0
+REHEARSAL_BYTES_PER_SECOND = 1_000_000
+"""A file is first read in a process of its own, which may take this long, and longer the longer the file is."""
+
+_PIECE_BYTES = 16 * 1024**2
 ALLOWED_FILTERS: Mapping[int, str] = {
     h5z.FILTER_SHUFFLE: "shuffle",
     h5z.FILTER_DEFLATE: "gzip",
     h5z.FILTER_FLETCHER32: "fletcher32",
 }
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_TEMPORARY_NAME = re.compile(r"(?P<stem>\..+)\.[A-Za-z0-9-]+\.[0-9]+\.[0-9a-f]{32}\.tmp", re.DOTALL)
+_TEMPORARY_NAME = re.compile(
+    r"(?P<stem>\..+)\.(?P<host>[A-Za-z0-9-]+)\.(?P<process>[0-9]+)\.[0-9a-f]{32}\.tmp", re.DOTALL
+)
 _LONGEST_STEM = 150
 """Bytes; file systems allow 255 in all."""
 
@@ -59,13 +80,14 @@ _IMAGE_GROWTH_BYTES = 1024**2
 # ---------------------------------------------------------------------------------------------- writing
 
 
-def write(dataset: Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> str:
+def write(dataset: Dataset, path: str | os.PathLike[str], *, overwrite: bool = False, sweep: bool = True) -> str:
     """Write a data set to a file that is, at every moment, either absent, the old one, or the whole new one.
 
     Args:
         dataset: any number of rows, none included.
         path: of the file; its folder must exist.
         overwrite: replace a file that is already there.
+        sweep: as for `publish`.
 
     Returns:
         The content hash, which stands in the file too.
@@ -77,7 +99,7 @@ def write(dataset: Dataset, path: str | os.PathLike[str], *, overwrite: bool = F
     path = Path(path)
     check_target(path, overwrite=overwrite)
     digest = content_sha256(dataset)
-    publish(_file_image(dataset, digest), path, overwrite=overwrite)
+    publish(_file_image(dataset, digest), path, overwrite=overwrite, sweep=sweep)
     return digest
 
 
@@ -170,14 +192,21 @@ def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     return tuple(chunk)
 
 
-def publish(image: bytes, path: Path, *, overwrite: bool = False) -> None:
+def publish(image: bytes, path: Path, *, overwrite: bool = False, sweep: bool = True) -> None:
     """Let the bytes of a file appear at the path in one step, or leave no trace.
+
+    Args:
+        image: the bytes.
+        path: of the file; its folder must exist.
+        overwrite: replace a file that is already there.
+        sweep: first remove what killed processes left of earlier tries, which takes a look at the whole folder.
 
     Raises:
         UsageError: as for `write`.
     """
-    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "-"
-    temporary = path.with_name(f"{_temporary_stem(path)}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+    if sweep:
+        remove_temporaries(path, of_the_dead=True)
+    temporary = path.with_name(f"{_temporary_stem(path)}.{_host()}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
     try:
         _write_synced(temporary, image)
         if overwrite:
@@ -194,13 +223,35 @@ def publish(image: bytes, path: Path, *, overwrite: bool = False) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def remove_temporaries(path: Path) -> None:
-    """Remove what killed processes left of a file that they were writing; for who knows that nobody is writing it."""
+def remove_temporaries(path: Path, *, of_the_dead: bool = False) -> None:
+    """Remove what killed processes left of a file that they were writing.
+
+    Args:
+        path: of the file.
+        of_the_dead: only of processes of this machine that are no more; else all, for who knows that nobody is writing.
+    """
     for found in path.parent.glob(".*.tmp"):
         name = _TEMPORARY_NAME.fullmatch(found.name)
-        if name and name["stem"] == _temporary_stem(path):
+        if name and name["stem"] == _temporary_stem(path) and not (of_the_dead and _may_live(name)):
             with contextlib.suppress(OSError):
                 found.unlink()
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "-"
+
+
+def _may_live(name: re.Match[str]) -> bool:
+    """Whether the process that made a temporary file of that name may still be writing it."""
+    if name["host"] != _host() or os.name != "posix":
+        return True
+    try:
+        os.kill(int(name["process"]), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _temporary_stem(path: Path) -> str:
@@ -295,7 +346,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Dataset
         InputError: the file is missing, damaged, foreign, of a newer format, not as the format wants it, or
             built to reach outside itself or to exhaust memory.
     """
-    with _reading(path) as file:
+    with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
         dataset, _ = _load(file, max_bytes)
         return dataset
 
@@ -311,7 +362,7 @@ def verify(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Repor
         InputError: `load` could not read it.
         CheckFailed: it can be read, but its content is not what was written.
     """
-    with _reading(path) as file:
+    with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
         dataset, stated = _load(file, max_bytes)
         found = content_sha256(dataset)
         if found != stated:
@@ -333,18 +384,42 @@ def read_meta(path: str | os.PathLike[str]) -> Meta:
     Raises:
         InputError: the file is missing, damaged, foreign or of a newer format.
     """
-    with _reading(path) as file:
+    with _reading(path, _read_attributes) as file:
         return Meta.from_text(_read_attributes(file))
 
 
 @contextlib.contextmanager
-def _reading(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """An open file, a shipped one by its name too; every failure comes out as one sentence that names the path."""
+def _reading(path: str | os.PathLike[str], rehearsal: Callable[[h5py.File], object]) -> Iterator[h5py.File]:
+    """An open file, a shipped one by its name too; every failure comes out as one sentence that names the path.
+
+    Args:
+        path: of the file.
+        rehearsal: does to the file all that is going to be done to it, in a process of its own that may hang or crash
+            in place of this one: HDF5 does both on files that were made for it.
+    """
     path = locate(path)
+    with _failing_in_a_sentence(path):
+        n_bytes = _check_plain_hdf5(path)
+
+    def first() -> None:
+        with _failing_in_a_sentence(path), h5py.File(path, "r") as file:
+            rehearsal(file)
+
+    seconds = REHEARSAL_SECONDS + n_bytes / REHEARSAL_BYTES_PER_SECOND
     try:
-        _check_plain_hdf5(path)
-        with h5py.File(path, "r") as file:
-            yield file
+        rehearse(first, RehearsalLimits(round(seconds, 1), REHEARSAL_MEMORY))
+    except ChildFailed as error:
+        raise InputError(
+            f"{os.fspath(path)}: it was read in a process of its own, and {error}; do not trust the file."
+        ) from None
+    with _failing_in_a_sentence(path), h5py.File(path, "r") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _failing_in_a_sentence(path: Path) -> Iterator[None]:
+    try:
+        yield
     except CurveBenchError as error:
         raise type(error)(f"{os.fspath(path)}: {error}") from error.__cause__
     except MemoryError:
@@ -356,12 +431,12 @@ def _reading(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
         ) from error
 
 
-def _check_plain_hdf5(path: str | os.PathLike[str]) -> None:
-    """Look at the first bytes, before HDF5 does."""
+def _check_plain_hdf5(path: str | os.PathLike[str]) -> int:
+    """Look at the first bytes, before HDF5 does; the size of the file."""
     try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a plain file"
             raise InputError(f"it is {kind}; a data set is a file.")
         with open(path, "rb") as file:
             start = file.read(len(_SIGNATURE))
@@ -373,6 +448,7 @@ def _check_plain_hdf5(path: str | os.PathLike[str]) -> None:
         raise InputError("the file is empty; a data set is an HDF5 file.")
     if start != _SIGNATURE:
         raise InputError("it is not an HDF5 file (by its first bytes); a data set is one.")
+    return status.st_size
 
 
 def _load(file: h5py.File, max_bytes: int) -> tuple[Dataset, str]:
@@ -383,6 +459,26 @@ def _load(file: h5py.File, max_bytes: int) -> tuple[Dataset, str]:
     _screen_columns(file, meta, max_bytes)
     columns = {name: from_stored(column, file[name][...]) for name, column in COLUMNS.items()}
     return Dataset(columns, meta), attributes["content_sha256"]
+
+
+def _touch(file: h5py.File, max_bytes: int) -> None:
+    """Do what `_load` does, but keep nothing: the memory that it takes does not depend on what the file declares."""
+    meta = Meta.from_text(_read_attributes(file))
+    _screen_links(file)
+    _screen_columns(file, meta, max_bytes)
+    for name in COLUMNS:
+        for piece in _pieces(file[name]):
+            file[name][piece]
+
+
+def _pieces(stored: h5py.Dataset) -> Iterator[slice]:
+    """Rows that take little memory each, and whole chunks of them where there are chunks."""
+    if stored.size == 0:
+        return
+    n_rows = max(1, _PIECE_BYTES // (stored.nbytes // len(stored)))
+    if stored.chunks:
+        n_rows = math.ceil(n_rows / stored.chunks[0]) * stored.chunks[0]
+    yield from (slice(start, start + n_rows) for start in range(0, len(stored), n_rows))
 
 
 # -------------------------------------------------------------------------------------------- screening
@@ -410,6 +506,8 @@ def _attribute_text(file: h5py.File, name: str) -> str:
     is_fixed_text = kind.get_class() == h5t.STRING and not kind.is_variable_str()
     if not is_fixed_text or attribute.get_space().get_simple_extent_type() != h5s.SCALAR:
         raise InputError(f"its attribute {name!r} is not one text of fixed length, as the format asks.")
+    if kind.get_size() > MAX_ATTRIBUTE_BYTES:
+        raise InputError(f"its attribute {name!r} has {kind.get_size()} bytes; at most {MAX_ATTRIBUTE_BYTES} are read.")
     try:
         return bytes(file.attrs[name]).decode()
     except UnicodeDecodeError:
@@ -432,13 +530,16 @@ def _screen_columns(file: h5py.File, meta: Meta, max_bytes: int) -> None:
     """Every column there, stored plainly, of the right type and shape, and of a size that can be true."""
     if missing := [name for name in COLUMNS if name not in file]:
         raise InputError(f"its columns {', '.join(missing)} are missing; every data set has them.")
-    shapes, faults, n_bytes = {}, [], 0
+    shapes, faults, n_bytes, on_disk = {}, [], 0, 0
     for name, column in COLUMNS.items():
         stored = h5d.open(file.id, name.encode())
         _screen_storage(name, stored.get_create_plist())
         faults += _type_faults(column, stored.get_type())
         shapes[name] = stored.shape if stored.shape is not None else ()
         n_bytes += _screen_size(column, stored)
+        on_disk += int(stored.get_storage_size())
+    if on_disk > file.id.get_filesize():
+        raise InputError(f"its columns take {on_disk} bytes of a smaller file; some lie on others, do not trust it.")
     faults += shape_faults(shapes, meta.remedies)
     if faults:
         raise InputError(f"its columns are not as the format wants them: {'; '.join(faults)}.")
@@ -471,6 +572,8 @@ def _type_faults(column: Column, kind: h5t.TypeID) -> list[str]:
         return [f"`{column.name}` holds text of variable length; {wanted}"]
     if kind.dtype != np.dtype(column.dtype):
         return [f"`{column.name}` has the type {kind.dtype.str!r}; {wanted}"]
+    if kind.committed() or (code != h5t.STRING and not kind.equal(h5t.py_create(np.dtype(column.dtype)))):
+        return [f"`{column.name}` has a type of its own, which is only like {column.dtype!r}; {wanted}"]
     return []
 
 
