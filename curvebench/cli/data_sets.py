@@ -68,13 +68,15 @@ def generate(
     from curvebench.data.store import check_target
     from curvebench.generation.generate import Limits
     from curvebench.generation.generate import generate as generate_data_set
+    from curvebench.generation.parts import whole_folder
     from curvebench.generation.plan import compute_cost, make_plan
     from curvebench.generation.recipe import is_shipped, load_recipe
 
     if trust:
         look_here()
     recipe_file = load_recipe(recipe, trust=trust)
-    check_target(output, overwrite=force)
+    if not whole_folder(output).is_dir():  # else the output may be there, and only be left to be tidied up
+        check_target(output, overwrite=force)
     if not quiet:
         say(_cost_line(recipe_file.recipe.name, compute_cost(recipe_file.recipe, make_plan(recipe_file.recipe))))
     try:

@@ -13,7 +13,7 @@ from curvebench.data.versions import package_versions
 from curvebench.generation.backends import available_cores, run_local
 from curvebench.generation.engine import MLP, make_engine
 from curvebench.generation.intervene import run_group
-from curvebench.generation.parts import part_path, parts_folder, remove_parts
+from curvebench.generation.parts import part_path, parts_folder, remove_parts, was_left
 from curvebench.generation.plan import Cost, Group, compute_cost, make_plan
 from curvebench.generation.recipe import Recipe, RecipeFile, load_recipe, parse_recipe, with_engine
 from curvebench.generation.table import make_shard
@@ -87,6 +87,9 @@ def generate(
     path, n_workers = Path(output), available_cores() if workers is None else workers
     if n_workers < 1:
         raise UsageError(f"{n_workers} workers were asked for; there must be at least one.")
+    if not overwrite and (dataset := _left_whole(recipe_file, path, device)) is not None:
+        say(f"{path} was whole already; an earlier call was stopped before it had tidied up.")
+        return dataset
     check_target(path, overwrite=overwrite)
     plan = make_plan(recipe_file.recipe)
     check_limits(compute_cost(recipe_file.recipe, plan), limits or Limits())
@@ -98,6 +101,23 @@ def generate(
         trainer.prepare(say)
         dataset = _merge(_make_parts(recipe_file, plan, folder, n_workers, device, progress))
         write(dataset, path, overwrite=overwrite)
+        remove_parts(folder)
+    return dataset
+
+
+def _left_whole(recipe_file: RecipeFile, path: Path, device: str) -> Dataset | None:
+    """Tidy up after a call that wrote just this output and was killed before it had; None where there was none."""
+    made_with = _made_with(recipe_file, device)
+    if not was_left(path, made_with):
+        return None
+    try:
+        dataset = load(path)
+    except InputError:
+        return None
+    if (dataset.meta.recipe_sha256, dict(dataset.meta.package_versions)) != (recipe_file.sha256, package_versions()):
+        return None
+    with parts_folder(path, made_with) as folder:
+        remove_temporaries(path)
         remove_parts(folder)
     return dataset
 
@@ -185,7 +205,7 @@ def _make_part(recipe_text: str, folder: Path, device: str, group: Group) -> Non
     recipe_file = parse_recipe(recipe_text, trust=True)  # who called the worker has asked
     engine = make_engine(recipe_file.recipe.engine, device)
     outcomes = run_group(recipe_file.recipe, group, engine)
-    write(make_shard(recipe_file, outcomes), part_path(folder, group.index), overwrite=True)
+    write(make_shard(recipe_file, outcomes), part_path(folder, group.index), overwrite=True, sweep=False)
 
 
 def _merge(parts: Sequence[Dataset]) -> Dataset:
