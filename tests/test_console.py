@@ -10,7 +10,17 @@ from command import Terminal
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from curvebench.console import Column, TimeLeft, format_seconds, format_table, progress_bar, say, show, show_table, visible
+from curvebench.console import (
+    Column,
+    TimeLeft,
+    format_seconds,
+    format_table,
+    progress_bar,
+    say,
+    show,
+    show_table,
+    visible,
+)
 
 COLUMNS = [Column("name"), Column("n", is_number=True), Column("rare", dispensable=2), Column("some", dispensable=1)]
 ROWS = [["quick", "12", "r" * 10, "s" * 10], ["a", "1,000", "", "-"]]

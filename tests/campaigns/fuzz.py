@@ -275,28 +275,57 @@ def by_changes(name: str, n_inputs: int, seed: int = 0) -> dict[str, object]:
 def extreme_inputs() -> dict[str, bytes]:
     """What has troubled readers elsewhere."""
     return {
-    "lists in lists": b"[" * 10**5,
-    "lists in a list": b"[1," * 10**5 + b"]" * 10**5,
-    "objects in objects": b'{"loss":' * 10**5 + b"1" + b"}" * 10**5,
-    "tables in tables": b"a = " + b"{a = " * 10**4,
-    "keys in keys": b"a" + b".a" * 29_000 + b" = 1",
-    "tables in tables by dots": b"[a" + b".a" * 29_000 + b"]",
-    "a number without end": b"9" * 10**6,
-    "a negative without end": b"-" * 10**6,
-    "numbers that are none": b"step,loss\n" + b"\n".join(
-        b"%d,%s" % (i, word) for i, word in enumerate([
-            b"nan", b"NaN", b"NAN", b"-nan", b"nan(0x7)", b"NA", b"N/A", b"null", b"None", b"inf", b"-Inf", b"Infinity",
-            b"1.#QNAN", b"1.#INF", b"1e999", b"0x1p3", b"1_000", b"\xd9\xa3", b"", b"-", b"?", b"1,5", b"1.000,5", b"'1"])),
-    "marks and ends": b"\xef\xbb\xbf\xef\xbb\xbfstep;loss\r1;0,5\r\n2;0,25\n\r3;0,1\x00\x1a",
-    "names that differ in case": b'{"loss": [1, 2], "Loss": [3, 4], "LOSS": [5, 6], "lo\\u0073s": [7]}',
-    "names that lead elsewhere": b'[{"run": "../../etc/passwd", "loss": 1}, {"run": "/dev/zero\\u0000", "loss": 2}]',
-    "script in names": b'{"<script>alert(1)</script>": [1, 2], "loss\\u202e": [1, 2], "\\"><img onerror=x>": [1]}',
-    "half a surrogate": b'[{"id": "\\ud800", "loss": [1], "label": "healthy"}]',
-    "the same key again and again": b"{" + b'"loss": 1,' * 10**5 + b'"loss": 1}',
-    "columns without end": b",".join(b"loss%d" % i for i in range(10**5)) + b"\n" + b"1," * 10**5,
-    "a zip that leads elsewhere": _zip({"../../evil.npy": b"x", "model.json": b"{}", "MODEL.json": b"{}"}),
-    "a zip that swells": _zip({"run.npy": bytes(3 * 10**7), "model.json": bytes(3 * 10**7)}, zipfile.ZIP_DEFLATED),
+        "lists in lists": b"[" * 10**5,
+        "lists in a list": b"[1," * 10**5 + b"]" * 10**5,
+        "objects in objects": b'{"loss":' * 10**5 + b"1" + b"}" * 10**5,
+        "tables in tables": b"a = " + b"{a = " * 10**4,
+        "keys in keys": b"a" + b".a" * 29_000 + b" = 1",
+        "tables in tables by dots": b"[a" + b".a" * 29_000 + b"]",
+        "a number without end": b"9" * 10**6,
+        "a negative without end": b"-" * 10**6,
+        "numbers that are none": b"step,loss\n"
+        + b"\n".join(
+            b"%d,%s" % (i, word)
+            for i, word in enumerate(
+                [
+                    b"nan",
+                    b"NaN",
+                    b"NAN",
+                    b"-nan",
+                    b"nan(0x7)",
+                    b"NA",
+                    b"N/A",
+                    b"null",
+                    b"None",
+                    b"inf",
+                    b"-Inf",
+                    b"Infinity",
+                    b"1.#QNAN",
+                    b"1.#INF",
+                    b"1e999",
+                    b"0x1p3",
+                    b"1_000",
+                    b"\xd9\xa3",
+                    b"",
+                    b"-",
+                    b"?",
+                    b"1,5",
+                    b"1.000,5",
+                    b"'1",
+                ]
+            )
+        ),
+        "marks and ends": b"\xef\xbb\xbf\xef\xbb\xbfstep;loss\r1;0,5\r\n2;0,25\n\r3;0,1\x00\x1a",
+        "names that differ in case": b'{"loss": [1, 2], "Loss": [3, 4], "LOSS": [5, 6], "lo\\u0073s": [7]}',
+        "names that lead elsewhere": b'[{"run": "../../etc/passwd", "loss": 1}, {"run": "/dev/zero\\u0000", "loss": 2}]',
+        "script in names": b'{"<script>alert(1)</script>": [1, 2], "loss\\u202e": [1, 2], "\\"><img onerror=x>": [1]}',
+        "half a surrogate": b'[{"id": "\\ud800", "loss": [1], "label": "healthy"}]',
+        "the same key again and again": b"{" + b'"loss": 1,' * 10**5 + b'"loss": 1}',
+        "columns without end": b",".join(b"loss%d" % i for i in range(10**5)) + b"\n" + b"1," * 10**5,
+        "a zip that leads elsewhere": _zip({"../../evil.npy": b"x", "model.json": b"{}", "MODEL.json": b"{}"}),
+        "a zip that swells": _zip({"run.npy": bytes(3 * 10**7), "model.json": bytes(3 * 10**7)}, zipfile.ZIP_DEFLATED),
     }
+
 
 FILLERS = (b"1", b"a", b" ", b'"', b",", b"[", b"\x00")
 
