@@ -317,7 +317,7 @@ def extreme_inputs() -> dict[str, bytes]:
         ),
         "marks and ends": b"\xef\xbb\xbf\xef\xbb\xbfstep;loss\r1;0,5\r\n2;0,25\n\r3;0,1\x00\x1a",
         "names that differ in case": b'{"loss": [1, 2], "Loss": [3, 4], "LOSS": [5, 6], "lo\\u0073s": [7]}',
-        "names that lead elsewhere": b'[{"run": "../../etc/passwd", "loss": 1}, {"run": "/dev/zero\\u0000", "loss": 2}]',
+        "names that lead elsewhere": b'[{"run": "../../etc/passwd", "loss": 1}, {"run": "/dev/zero", "loss": 2}]',
         "script in names": b'{"<script>alert(1)</script>": [1, 2], "loss\\u202e": [1, 2], "\\"><img onerror=x>": [1]}',
         "half a surrogate": b'[{"id": "\\ud800", "loss": [1], "label": "healthy"}]',
         "the same key again and again": b"{" + b'"loss": 1,' * 10**5 + b'"loss": 1}',

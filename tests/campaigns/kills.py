@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from oracles.tiny_recipe import tiny_file
@@ -36,40 +35,34 @@ RECIPE = tiny_file(('engine = "torch"', 'engine = "fused"'))
 """Three groups, which train in a fraction of a second."""
 
 
-@dataclass
-class Figures:
-    """What was seen: every key but `kills`, `killed` and `shards_left` must stay 0."""
-
-    kills: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def as_json(self) -> dict[str, int]:
-        """All figures, those that stayed 0 included."""
-        keys = ("killed", "shards_left", "half_written", "restart_failed", "other_content", "left_behind")
-        return {"kills": self.kills, **{key: self.counts[key] for key in keys}}
+KEYS = ("kills", "shards_left", "half_written", "restart_failed", "other_content", "left_behind")
+"""What is counted; all but the first two must stay 0."""
 
 
 def at_random_times(n_kills: int, seed: int = 0) -> dict[str, int]:
     """Kill real work at times that are uniform over an undisturbed run; half of the restarts are killed again."""
-    rng, figures = random.Random(seed), Figures()
+    rng, figures = random.Random(seed), Counter(dict.fromkeys(KEYS, 0))
     make_engine("fused").prepare(lambda sentence: None)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        begin = time.monotonic()
         digest = _undisturbed(folder)
+        begin = time.monotonic()
+        _begin(folder)
+        _undisturbed(folder)
         duration = time.monotonic() - begin
-        while figures.kills < n_kills:
+        while figures["kills"] < n_kills:
             _begin(folder)
             while True:
-                figures.kills += 1
                 child = _start(lambda: generate(RECIPE, folder / "data.h5", workers=1))
                 time.sleep(rng.uniform(0, duration))
-                _kill(child, figures)
+                was_killed = _kill(child)
+                figures["kills"] += was_killed
                 _look(folder, figures)
-                if figures.kills == n_kills or rng.random() < 0.5 or (folder / "data.h5").exists():
+                if not was_killed or figures["kills"] == n_kills or rng.random() < 0.5:
                     break
-            _restart(folder, digest, figures)
-    return figures.as_json()
+            if was_killed:
+                _restart(folder, digest, figures)
+    return dict(figures)
 
 
 def at_every_step(stride: int = 1) -> dict[str, int]:
@@ -80,7 +73,7 @@ def at_every_step(stride: int = 1) -> dict[str, int]:
     Args:
         stride: take only every so-manieth step.
     """
-    figures = Figures()
+    figures = Counter(dict.fromkeys(KEYS, 0))
     engine = make_engine("fused")
     engine.prepare(lambda sentence: None)
     outcomes = {group.index: run_group(RECIPE.recipe, group, engine) for group in make_plan(RECIPE.recipe)}
@@ -96,14 +89,13 @@ def at_every_step(stride: int = 1) -> dict[str, int]:
                 status = os.waitpid(child, 0)[1]
                 if is_over := not os.WIFSIGNALED(status):
                     break
-                figures.kills += 1
-                figures.counts["killed"] += 1
+                figures["kills"] += 1
                 _look(folder, figures)
                 _restart(folder, digest, figures)
                 n_steps += stride
     finally:
         generate_module.run_group = true_run
-    return figures.as_json()
+    return dict(figures)
 
 
 # ------------------------------------------------------------------------------------------------- children
@@ -125,13 +117,13 @@ def _start(action: Callable[[], object]) -> int:
         os._exit(code)
 
 
-def _kill(child: int, figures: Figures) -> None:
+def _kill(child: int) -> bool:
+    """Kill a child, and say whether it was not over before."""
     try:
         os.killpg(child, signal.SIGKILL)
     except ProcessLookupError:  # not yet in its group, or over
         os.kill(child, signal.SIGKILL)
-    status = os.waitpid(child, 0)[1]
-    figures.counts["killed"] += os.WIFSIGNALED(status)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
 def _dying(folder: Path, at: int) -> None:
@@ -186,24 +178,24 @@ def _begin(folder: Path) -> None:
     folder.mkdir()
 
 
-def _look(folder: Path, figures: Figures) -> None:
+def _look(folder: Path, figures: Counter[str]) -> None:
     """Whether everything under a final name is whole."""
     shards = list(folder.glob("data.h5.parts/*/group-*.h5"))
-    figures.counts["shards_left"] += len(shards)
+    figures["shards_left"] += len(shards)
     for path in (*shards, *folder.glob("data.h5")):
         if path.is_file():
             try:
                 store.verify(path)
             except (InputError, CheckFailed):
-                figures.counts["half_written"] += 1
+                figures["half_written"] += 1
 
 
-def _restart(folder: Path, digest: str, figures: Figures) -> None:
+def _restart(folder: Path, digest: str, figures: Counter[str]) -> None:
     status = os.waitpid(_start(lambda: generate(RECIPE, folder / "data.h5", workers=1)), 0)[1]
     is_there = (folder / "data.h5").is_file()
-    figures.counts["restart_failed"] += status != 0 or not is_there
-    figures.counts["other_content"] += is_there and store.verify(folder / "data.h5").content_sha256 != digest
-    figures.counts["left_behind"] += os.listdir(folder) != ["data.h5"]
+    figures["restart_failed"] += status != 0 or not is_there
+    figures["other_content"] += is_there and store.verify(folder / "data.h5").content_sha256 != digest
+    figures["left_behind"] += os.listdir(folder) != ["data.h5"]
 
 
 def main() -> None:
