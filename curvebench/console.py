@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -27,7 +28,7 @@ _GAP = "  "
 
 def say(message: str) -> None:
     """A message to the person, on standard error."""
-    print(message, file=sys.stderr, flush=True)  # noqa: T201
+    print(visible(message), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def show(text: str) -> None:
@@ -36,9 +37,43 @@ def show(text: str) -> None:
     Raises:
         UsageError: standard output cannot be written, because a disk is full for instance.
     """
-    try:
+    _write(visible(text))
+
+
+def _write(text: str) -> None:
+    with _writing_output():
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]|\r(?!\n)")
+
+
+def visible(text: str) -> str:
+    r"""The text with characters that would command a terminal, or turn its direction, written out.
+
+    Names come from files of anybody.
+
+    >>> print(visible("a\x1b[2Jb"))
+    a\x1b[2Jb
+    """
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def flush_output() -> None:
+    """Write out what others have written to standard output, and left there.
+
+    Raises:
+        UsageError: as for `show`.
+    """
+    with _writing_output():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing_output() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         # else Python would try to write the rest when it ends, and complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -95,10 +130,10 @@ class Column:
 def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, has_titles: bool = True) -> None:
     """A table on standard output: no wider than the terminal; whole and without colours into a file or a pipe."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    lines = format_table(columns, rows, width, has_titles=has_titles)
+    lines = format_table(columns, [[visible(text) for text in row] for row in rows], width, has_titles=has_titles)
     if has_titles and _is_styled():
         lines[0] = f"\033[1m{lines[0]}\033[0m"
-    show("\n".join(lines))
+    _write("\n".join(lines))
 
 
 def format_table(

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "t_quantiles": set(),
     "remedies": {"spec"},
     "materiality": {"spec", "remedies", "t_quantiles"},
-    "data": {"spec", "remedies"},
+    "data": {"spec", "remedies", "processes"},
     "processes": {"spec"},
     "diagnosers": {"spec", "remedies", "processes", "data"},
     "generation": {"spec", "remedies", "materiality", "t_quantiles", "data"},
@@ -263,3 +263,25 @@ def test_names_are_words_that_are_typed_easily(registry):
 def test_recipes_are_called_like_their_files():
     for name in shipped_recipes():
         assert load_recipe(name).recipe.name == name
+
+
+# ----------------------------------------------------------------------------------------------- pickles
+
+PICKLING = {"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=PLACES.get)
+def test_no_pickle_is_read(path):
+    """Unpickling runs whatever a file says. numpy and pandas unpickle too where they are allowed to."""
+    assert not {name.split(".")[0] for name, _ in imports(TREES[path])} & PICKLING
+    for call in (node for node in ast.walk(TREES[path]) if isinstance(node, ast.Call)):
+        allowed = {keyword.arg: keyword.value for keyword in call.keywords}
+        if isinstance(call.func, ast.Attribute):
+            assert call.func.attr not in ("read_pickle", "to_pickle", "unpickle")
+            is_of_numpy = isinstance(call.func.value, ast.Name) and call.func.value.id == "np"
+            if is_of_numpy and call.func.attr in ("load", "save"):
+                assert "allow_pickle" in allowed, f"line {call.lineno} leaves it to numpy whether to unpickle"
+            is_of_torch = isinstance(call.func.value, ast.Name) and call.func.value.id == "torch"
+            assert not (is_of_torch and call.func.attr == "load")
+        if "allow_pickle" in allowed:
+            assert getattr(allowed["allow_pickle"], "value", None) is False

@@ -255,11 +255,13 @@ def test_a_recipe_with_ten_faults_is_told_all_of_them_at_once(tmp_path):
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "cannot be read"),
         (b"", "faults"),
         (b"name = ", "not valid TOML"),
-        (b"a = [" * 100_000, "not valid TOML"),
+        (b"a = [" * 10_000, "not valid TOML"),
+        (b"a = [" * 100_000, "the text has 500000 bytes"),
+        (b"#" * 2_000_000, "it has more than 1,048,576 bytes"),
         (b'format = 1\n"name" = 3', "faults"),
         (None, "cannot be read"),
     ],
-    ids=["junk", "picture", "empty", "cut-short", "deep", "wrong", "folder"],
+    ids=["junk", "picture", "empty", "cut-short", "deep", "long", "huge", "wrong", "folder"],
 )
 def test_recipes_that_are_none(content, words, tmp_path):
     path = tmp_path / "recipe.toml"

@@ -147,7 +147,7 @@ def test_the_installed_program(file, tmp_path):
     os.close(end_to_write)
     assert (done.returncode, done.stderr) == (0, b"")
 
-    for arguments in (["info", file], ["info", file, "--json"], ["--version"]):
+    for arguments in (["info", file], ["info", file, "--json"], ["--version"], ["--help"], ["info", "--help"], []):
         with open("/dev/full", "w") as full:
             done = subprocess.run([*program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=100)
         assert done.returncode == 2

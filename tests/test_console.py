@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
 from command import Terminal
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from curvebench.console import Column, TimeLeft, format_seconds, format_table, progress_bar, show_table
+from curvebench.console import (
+    Column,
+    TimeLeft,
+    format_seconds,
+    format_table,
+    progress_bar,
+    say,
+    show,
+    show_table,
+    visible,
+)
 
 COLUMNS = [Column("name"), Column("n", is_number=True), Column("rare", dispensable=2), Column("some", dispensable=1)]
 ROWS = [["quick", "12", "r" * 10, "s" * 10], ["a", "1,000", "", "-"]]
@@ -99,3 +112,22 @@ def test_no_bar_where_nobody_watches(monkeypatch, is_terminal, quiet):
         monkeypatch.setattr(sys, "stderr", Terminal())
     with progress_bar("training", quiet=quiet) as report:
         assert report is None
+
+
+@given(st.text(st.characters(max_codepoint=0x2100), max_size=30))
+@example("name\x1b]0;title\x07\r\x9b2J\u202e")
+@example("line\r\nline\n\tmore\n")
+def test_no_name_commands_the_terminal(text):
+    shown = visible(text)
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e]", shown.replace("\r\n", "\n"))
+    assert shown == text or len(shown) > len(text)
+    assert visible(shown) == shown
+
+
+def test_names_are_shown_so_everywhere(capsys):
+    say("a\x1bb")
+    show("a\x1bb")
+    show_table([Column("name")], [["a\x1bb"]])
+    out, err = capsys.readouterr()
+    assert err == "a\\x1bb\n"
+    assert out == "a\\x1bb\nname\na\\x1bb\n"

@@ -5,8 +5,10 @@ Whoever wrote them is not trusted: what does not look as it should is refused in
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from curvebench.data.plain_files import read_plain_file
 from curvebench.spec import DIAGNOSES, InputError
 
 Track = Literal["curve", "telemetry", "config"]
@@ -226,9 +229,7 @@ def read_results(folder: Path) -> dict[DataSet, list[Submission]]:
 
 def _read_submission(path: Path) -> Submission:
     try:
-        if path.stat().st_size > MAX_RESULT_BYTES:
-            raise InputError(f"{path} is no result: it has more than {MAX_RESULT_BYTES:,} bytes.")
-        result = StoredResult.model_validate_json(path.read_bytes())
+        result = StoredResult.model_validate_json(read_plain_file(path, MAX_RESULT_BYTES))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
     except ValidationError as error:
@@ -325,6 +326,13 @@ class AnswerFile:
         return answers
 
 
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, RuntimeError),  # the last if it is too deep too
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
+)
+"""What zipfile and NumPy make of a file that is none of theirs."""
+
+
 def read_answers(path: Path, n_rows: int) -> AnswerFile:
     """The answers that lie beside a result.
 
@@ -336,13 +344,14 @@ def read_answers(path: Path, n_rows: int) -> AnswerFile:
         InputError: the file is damaged, unpacks to too much, or names runs that the data set has not.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        content = io.BytesIO(read_plain_file(path, MAX_ANSWER_BYTES))
+        with zipfile.ZipFile(content) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > MAX_ANSWER_BYTES:
                 raise InputError(f"{path} unpacks to more than {MAX_ANSWER_BYTES:,} bytes; it is not read.")
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(content, allow_pickle=False) as file:
             arrays = {name: np.asarray(file[name]) for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError) as error:
-        raise InputError(f"{path} cannot be read as stored answers: {error}.") from None
+    except _UNREADABLE as error:
+        raise InputError(f"{path} cannot be read as stored answers: {str(error)[:200]}.") from None
     runs = arrays.pop("run", np.empty(0))
     if runs.ndim != 1 or runs.dtype.kind not in "iu" or len(np.unique(runs)) != len(runs):
         raise InputError(f"{path}: `run` must hold numbers of rows, each once.")

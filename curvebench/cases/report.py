@@ -19,6 +19,7 @@ from curvebench.cases.asking import DIGITS, OK, STATUSES, Verdicts
 from curvebench.cases.case import Case
 from curvebench.cases.reading import Cases
 from curvebench.cases.scores import agreement, parts_of
+from curvebench.data.plain_files import read_plain_file
 from curvebench.diagnosers import KINDS
 from curvebench.evaluation.json_reading import Node, parse
 from curvebench.spec import DIAGNOSES, TRACKS, InputError
@@ -123,12 +124,9 @@ def read_report(path: Path, cases: Cases) -> CasesReport:
         InputError: it is no such file, is about other cases, or its figures do not follow from its answers.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_REPORT_BYTES + 1)
+        content = read_plain_file(path, MAX_REPORT_BYTES)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-    if len(content) > MAX_REPORT_BYTES:
-        raise InputError(f"{path} has more than {MAX_REPORT_BYTES:,} bytes; no result on cases is as large.")
     node = parse(content, str(path))
     root = node.object("format", "version", "cases", "fit_on_sha256", "diagnosers")
     root["format"].text(allowed=(FORMAT,))

@@ -90,6 +90,7 @@ def generate(
     from curvebench.data.store import check_target
     from curvebench.generation.generate import Limits, check_folder_target, generate_folder
     from curvebench.generation.generate import generate as generate_data_set
+    from curvebench.generation.parts import whole_folder
     from curvebench.generation.plan import compute_cost, make_plan
     from curvebench.generation.recipe import is_shipped, load_recipe
 
@@ -97,10 +98,11 @@ def generate(
         look_here()
     recipe_file = load_recipe(recipe, trust=trust)
     target, is_folder = Path(output), folder or output.endswith(("/", os.sep))
-    if is_folder:
-        check_folder_target(target)
-    else:
-        check_target(target, overwrite=force)
+    if not os.path.isdir(whole_folder(target)):  # else the output may be there, and only be left to be tidied up
+        if is_folder:
+            check_folder_target(target)
+        else:
+            check_target(target, overwrite=force)
     make: Callable[..., Table] = generate_folder if is_folder else partial(generate_data_set, overwrite=force)
     if not quiet:
         say(_cost_line(recipe_file.recipe.name, compute_cost(recipe_file.recipe, make_plan(recipe_file.recipe))))

@@ -29,6 +29,7 @@ from h5py import h5a, h5d, h5f, h5fd, h5l, h5o, h5p, h5s, h5t, h5z
 
 from curvebench.data.columns import COLUMNS, FORMAT_VERSION, Column
 from curvebench.data.dataset import (
+    MAX_ATTRIBUTE_BYTES,
     Array,
     Dataset,
     Meta,
@@ -41,6 +42,8 @@ from curvebench.data.dataset import (
 )
 from curvebench.data.folder import MANIFEST, Folder, check_folder, column_shape, open_folder
 from curvebench.data.shipped import locate, suggestion
+from curvebench.processes import ChildFailed
+from curvebench.processes.rehearsal import RehearsalLimits, rehearse
 from curvebench.spec import CheckFailed, CurveBenchError, InputError, UsageError
 
 FORMAT_NAME = "curvebench"
@@ -62,13 +65,22 @@ INFLATION_FLOOR = 1024**2
 """Columns of at most this many bytes may be stored in any size."""
 
 MAX_ROOT_ENTRIES = 1000
+
+REHEARSAL_MEMORY = 1024**3
+REHEARSAL_SECONDS = 60.0
+REHEARSAL_BYTES_PER_SECOND = 1_000_000
+"""A file is first read in a process of its own, which may take this long, and longer the longer the file is."""
+
+_PIECE_BYTES = 16 * 1024**2
 ALLOWED_FILTERS: Mapping[int, str] = {
     h5z.FILTER_SHUFFLE: "shuffle",
     h5z.FILTER_DEFLATE: "gzip",
     h5z.FILTER_FLETCHER32: "fletcher32",
 }
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_TEMPORARY_NAME = re.compile(r"(?P<stem>\..+)\.[A-Za-z0-9-]+\.[0-9]+\.[0-9a-f]{32}\.tmp", re.DOTALL)
+_TEMPORARY_NAME = re.compile(
+    r"(?P<stem>\..+)\.(?P<host>[A-Za-z0-9-]+)\.(?P<process>[0-9]+)\.[0-9a-f]{32}\.tmp", re.DOTALL
+)
 _LONGEST_STEM = 150
 """Bytes; file systems allow 255 in all."""
 
@@ -79,13 +91,14 @@ _IMAGE_GROWTH_BYTES = 1024**2
 # ---------------------------------------------------------------------------------------------- writing
 
 
-def write(dataset: Dataset, path: str | os.PathLike[str], *, overwrite: bool = False) -> str:
+def write(dataset: Dataset, path: str | os.PathLike[str], *, overwrite: bool = False, sweep: bool = True) -> str:
     """Write a data set to a file that is, at every moment, either absent, the old one, or the whole new one.
 
     Args:
         dataset: any number of rows, none included.
         path: of the file; its folder must exist.
         overwrite: replace a file that is already there.
+        sweep: as for `publish`.
 
     Returns:
         The content hash, which stands in the file too.
@@ -97,7 +110,7 @@ def write(dataset: Dataset, path: str | os.PathLike[str], *, overwrite: bool = F
     path = Path(path)
     check_target(path, overwrite=overwrite)
     digest = content_sha256(dataset)
-    publish(_file_image(dataset, digest), path, overwrite=overwrite)
+    publish(_file_image(dataset, digest), path, overwrite=overwrite, sweep=sweep)
     return digest
 
 
@@ -206,12 +219,20 @@ def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     return tuple(chunk)
 
 
-def publish(image: bytes, path: Path, *, overwrite: bool = False) -> None:
+def publish(image: bytes, path: Path, *, overwrite: bool = False, sweep: bool = True) -> None:
     """Let the bytes of a file appear at the path in one step, or leave no trace.
+
+    Args:
+        image: the bytes.
+        path: of the file; its folder must exist.
+        overwrite: replace a file that is already there.
+        sweep: first remove what killed processes left of earlier tries, which takes a look at the whole folder.
 
     Raises:
         UsageError: as for `write`.
     """
+    if sweep:
+        remove_temporaries(path, of_the_dead=True)
     with publishing(path, overwrite=overwrite) as temporary:
         _write_synced(temporary, image)
 
@@ -245,17 +266,38 @@ def publishing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def temporary_name(path: Path) -> Path:
     """A free name beside a path, for what is to appear at the path once it is whole."""
-    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "-"
-    return path.with_name(f"{_temporary_stem(path)}.{host}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
+    return path.with_name(f"{_temporary_stem(path)}.{_host()}.{os.getpid()}.{uuid.uuid4().hex}.tmp")
 
 
-def remove_temporaries(path: Path) -> None:
-    """Remove what killed processes left of a file that they were writing; for who knows that nobody is writing it."""
+def remove_temporaries(path: Path, *, of_the_dead: bool = False) -> None:
+    """Remove what killed processes left of a file that they were writing.
+
+    Args:
+        path: of the file.
+        of_the_dead: only of processes of this machine that are no more; else all, for who knows that nobody is writing.
+    """
     for found in path.parent.glob(".*.tmp"):
         name = _TEMPORARY_NAME.fullmatch(found.name)
-        if name and name["stem"] == _temporary_stem(path):
+        if name and name["stem"] == _temporary_stem(path) and not (of_the_dead and _may_live(name)):
             with contextlib.suppress(OSError):
                 found.unlink()
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "-"
+
+
+def _may_live(name: re.Match[str]) -> bool:
+    """Whether the process that made a temporary file of that name may still be writing it."""
+    if name["host"] != _host() or os.name != "posix":
+        return True
+    try:
+        os.kill(int(name["process"]), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _temporary_stem(path: Path) -> str:
@@ -486,7 +528,7 @@ def open_table(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> D
     """
     if locate(path).is_dir():
         return open_folder(locate(path), partial(read_columns, max_bytes=max_bytes))
-    with _reading(path) as file:
+    with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
         dataset, _ = _load(file, max_bytes)
         return dataset
 
@@ -499,7 +541,7 @@ def read_columns(
     Raises:
         InputError: as for `load`.
     """
-    with _reading(path) as file:
+    with _reading(path, partial(_touch, max_bytes=max_bytes, names=names)) as file:
         meta = Meta.from_text(_read_attributes(file))
         _screen_links(file, names)
         _screen_columns(file, meta, max_bytes, names)
@@ -523,7 +565,7 @@ def verify(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Repor
     """
     if locate(path).is_dir():
         return _verify_folder(open_folder(locate(path), partial(read_columns, max_bytes=max_bytes)))
-    with _reading(path) as file:
+    with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
         dataset, stated = _load(file, max_bytes)
         found = content_sha256(dataset)
         if found != stated:
@@ -556,21 +598,40 @@ def read_meta(path: str | os.PathLike[str]) -> Meta:
     Raises:
         InputError: the file is missing, damaged, foreign or of a newer format.
     """
-    with _reading(path) as file:
+    with _reading(path, _read_attributes) as file:
         return Meta.from_text(_read_attributes(file))
 
 
 @contextlib.contextmanager
-def _reading(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """An open file, a shipped one by its name too; every failure comes out as one sentence that names the path."""
+def _reading(path: str | os.PathLike[str], rehearsal: Callable[[h5py.File], object]) -> Iterator[h5py.File]:
+    """An open file, a shipped one by its name too; every failure comes out as one sentence that names the path.
+
+    Args:
+        path: of the file.
+        rehearsal: does to the file all that is going to be done to it, in a process of its own that may hang or crash
+            in place of this one: HDF5 does both on files that were made for it.
+    """
     path = locate(path)
-    with _failures_explained(path), _open(path) as file:
+    _rehearse_reading(path, rehearsal)
+    with _failures_explained(path), h5py.File(path, "r") as file:
         yield file
 
 
-def _open(path: Path) -> h5py.File:
-    _check_plain_hdf5(path)
-    return h5py.File(path, "r")
+def _rehearse_reading(path: Path, rehearsal: Callable[[h5py.File], object]) -> None:
+    with _failures_explained(path):
+        n_bytes = _check_plain_hdf5(path)
+
+    def first() -> None:
+        with _failures_explained(path), h5py.File(path, "r") as file:
+            rehearsal(file)
+
+    seconds = REHEARSAL_SECONDS + n_bytes / REHEARSAL_BYTES_PER_SECOND
+    try:
+        rehearse(first, RehearsalLimits(round(seconds, 1), REHEARSAL_MEMORY))
+    except ChildFailed as error:
+        raise InputError(
+            f"{os.fspath(path)}: it was read in a process of its own, and {error}; do not trust the file."
+        ) from None
 
 
 @contextlib.contextmanager
@@ -589,12 +650,12 @@ def _failures_explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_plain_hdf5(path: str | os.PathLike[str]) -> None:
-    """Look at the first bytes, before HDF5 does."""
+def _check_plain_hdf5(path: str | os.PathLike[str]) -> int:
+    """Look at the first bytes, before HDF5 does; the size of the file."""
     try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a plain file"
             raise InputError(f"it is {kind}; a data set is a file.")
         with open(path, "rb") as file:
             start = file.read(len(_SIGNATURE))
@@ -606,6 +667,7 @@ def _check_plain_hdf5(path: str | os.PathLike[str]) -> None:
         raise InputError("the file is empty; a data set is an HDF5 file.")
     if start != _SIGNATURE:
         raise InputError("it is not an HDF5 file (by its first bytes); a data set is one.")
+    return status.st_size
 
 
 @dataclass(frozen=True)
@@ -666,9 +728,10 @@ def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened]:
         InputError: as for `load`; also while the block reads rows.
     """
     path = locate(path)
+    _rehearse_reading(path, partial(_touch, max_bytes=sys.maxsize))
     with contextlib.ExitStack() as stack:
         with _failures_explained(path):
-            file = stack.enter_context(_open(path))
+            file = stack.enter_context(h5py.File(path, "r"))
             attributes = _read_attributes(file)
             meta = Meta.from_text(attributes)
             _screen_links(file, list(file))
@@ -700,6 +763,27 @@ def _load(file: h5py.File, max_bytes: int) -> tuple[Dataset, str]:
     return Dataset(columns, meta), attributes["content_sha256"]
 
 
+def _touch(file: h5py.File, max_bytes: int, names: Sequence[str] | None = None) -> None:
+    """Do what reading does, but keep nothing: the memory that it takes does not depend on what the file declares."""
+    meta = Meta.from_text(_read_attributes(file))
+    _screen_links(file, list(file) if names is None else names)
+    columns = list(COLUMNS) if names is None else names
+    _screen_columns(file, meta, max_bytes, columns)
+    for name in columns:
+        for piece in _pieces(file[name]):
+            file[name][piece]
+
+
+def _pieces(stored: h5py.Dataset) -> Iterator[slice]:
+    """Rows that take little memory each, and whole chunks of them where there are chunks."""
+    if stored.size == 0:
+        return
+    n_rows = max(1, _PIECE_BYTES // (stored.nbytes // len(stored)))
+    if stored.chunks:
+        n_rows = math.ceil(n_rows / stored.chunks[0]) * stored.chunks[0]
+    yield from (slice(start, start + n_rows) for start in range(0, len(stored), n_rows))
+
+
 # -------------------------------------------------------------------------------------------- screening
 
 
@@ -725,6 +809,8 @@ def _attribute_text(file: h5py.File, name: str) -> str:
     is_fixed_text = kind.get_class() == h5t.STRING and not kind.is_variable_str()
     if not is_fixed_text or attribute.get_space().get_simple_extent_type() != h5s.SCALAR:
         raise InputError(f"its attribute {name!r} is not one text of fixed length, as the format asks.")
+    if kind.get_size() > MAX_ATTRIBUTE_BYTES:
+        raise InputError(f"its attribute {name!r} has {kind.get_size()} bytes; at most {MAX_ATTRIBUTE_BYTES} are read.")
     try:
         return bytes(file.attrs[name]).decode()
     except UnicodeDecodeError:
@@ -749,7 +835,7 @@ def _screen_columns(file: h5py.File, meta: Meta, max_bytes: int, names: Sequence
     """Every one of these columns there, stored plainly, of the right type and shape, and of a size that can be true."""
     if missing := [name for name in names if name not in file]:
         raise InputError(f"its columns {', '.join(missing)} are missing; every data set has them.")
-    shapes, faults, n_bytes = {}, [], 0
+    shapes, faults, n_bytes, on_disk = {}, [], 0, 0
     for name in names:
         column = COLUMNS[name]
         stored = h5d.open(file.id, name.encode())
@@ -757,6 +843,9 @@ def _screen_columns(file: h5py.File, meta: Meta, max_bytes: int, names: Sequence
         faults += _type_faults(column, stored.get_type())
         shapes[name] = stored.shape if stored.shape is not None else ()
         n_bytes += _screen_size(column, stored)
+        on_disk += int(stored.get_storage_size())
+    if on_disk > file.id.get_filesize():
+        raise InputError(f"its columns take {on_disk} bytes of a smaller file; some lie on others, do not trust it.")
     faults += shape_faults(shapes, meta.remedies)
     if faults:
         raise InputError(f"its columns are not as the format wants them: {'; '.join(faults)}.")
@@ -789,6 +878,8 @@ def _type_faults(column: Column, kind: h5t.TypeID) -> list[str]:
         return [f"`{column.name}` holds text of variable length; {wanted}"]
     if kind.dtype != np.dtype(column.dtype):
         return [f"`{column.name}` has the type {kind.dtype.str!r}; {wanted}"]
+    if kind.committed() or (code != h5t.STRING and not kind.equal(h5t.py_create(np.dtype(column.dtype)))):
+        return [f"`{column.name}` has a type of its own, which is only like {column.dtype!r}; {wanted}"]
     return []
 
 

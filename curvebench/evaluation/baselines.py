@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.data.dataset import Dataset
+from curvebench.data.plain_files import read_plain_file
 from curvebench.data.store import check_target, publish
 from curvebench.data.versions import package_versions
 from curvebench.evaluation.evaluate import Judgement
@@ -19,6 +20,9 @@ from curvebench.evaluation.results import Result
 from curvebench.spec import DIAGNOSES, InputError
 
 FORMAT, FORMAT_VERSION = "curvebench-baseline", 1
+
+MAX_BASELINE_BYTES = 256 * 2**20
+"""Larger files are not read."""
 
 _ABOUT = ("diagnoser", "split", "track", "dataset_sha256", "fit_on_sha256")
 
@@ -120,7 +124,7 @@ def read_baseline(path: Path) -> dict[str, Entry]:
         InputError: there is no such file, or it is no baseline.
     """
     try:
-        return from_text(path.read_bytes().decode())
+        return from_text(read_plain_file(path, MAX_BASELINE_BYTES).decode())
     except FileNotFoundError:
         raise InputError(f"There is no baseline {path}.") from None
     except OSError as error:

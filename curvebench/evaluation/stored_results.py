@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from curvebench.data.dataset import Dataset
+from curvebench.data.plain_files import read_plain_file
 from curvebench.data.shipped import locate
 from curvebench.data.store import load, publish
 from curvebench.diagnosers.identity import Identity
@@ -150,13 +151,9 @@ def _predictions_path(path: Path) -> Path:
 
 def _bytes_of(path: Path, at_most: int) -> bytes:
     try:
-        with open(path, "rb") as file:
-            content = file.read(at_most + 1)
+        return read_plain_file(path, at_most)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-    if len(content) > at_most:
-        raise InputError(f"{path} has more than {at_most} bytes; no result is as large.")
-    return content
 
 
 def results_in(folder: Path) -> list[Path]:

@@ -11,17 +11,33 @@ from pathlib import Path
 
 from curvebench.data.dataset import Dataset, concatenate, gather, rows_of_split
 from curvebench.data.folder import Folder, describe, sealed
-from curvebench.data.store import check_target, load, read_columns, remove_temporaries, write, write_manifest
+from curvebench.data.store import (
+    check_target,
+    load,
+    open_table,
+    read_columns,
+    remove_temporaries,
+    verify,
+    write,
+    write_manifest,
+)
 from curvebench.data.versions import package_versions
 from curvebench.generation.backends import Workers, check_backend, run_on
 from curvebench.generation.engine import MLP, make_engine
 from curvebench.generation.intervene import run_group
-from curvebench.generation.parts import move_out, part_path, parts_folder, remove_parts, remove_unfinished
+from curvebench.generation.parts import (
+    move_out,
+    part_path,
+    parts_folder,
+    remove_parts,
+    remove_unfinished,
+    was_left,
+)
 from curvebench.generation.plan import Cost, Group, compute_cost, make_plan
 from curvebench.generation.recipe import Recipe, RecipeFile, load_recipe, parse_recipe, with_engine
 from curvebench.generation.table import make_shard
 from curvebench.remedies import fixed_actions
-from curvebench.spec import InputError, UsageError
+from curvebench.spec import CheckFailed, InputError, UsageError
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,8 @@ def generate(
     recipe_file = _recipe_file(recipe, engine, trust=trust)
     path, work = Path(output), _Work(recipe_file, device, backend, Workers(workers, address))
     check_backend(backend, work.workers)
+    if not overwrite and isinstance(left := _left_whole(work, path, say), Dataset):
+        return left
     check_target(path, overwrite=overwrite)
     cost = compute_cost(recipe_file.recipe, work.plan)
     check_limits(cost, limits or Limits())
@@ -146,6 +164,8 @@ def generate_folder(
     recipe_file = _recipe_file(recipe, engine, trust=trust)
     path, work = Path(output), _Work(recipe_file, device, backend, Workers(workers, address))
     check_backend(backend, work.workers)
+    if isinstance(left := _left_whole(work, path, say), Folder):
+        return left
     check_folder_target(path)
     cost = compute_cost(recipe_file.recipe, work.plan)
     check_limits(replace(cost, memory_bytes=cost.worker_bytes), limits or Limits())
@@ -208,6 +228,28 @@ def _parts(work: _Work, output: Path, say: Callable[[str], None]) -> Iterator[Pa
     with parts_folder(output.absolute(), _made_with(work.recipe_file, work.device)) as folder:
         trainer.prepare(say)
         yield folder
+
+
+def _left_whole(work: _Work, path: Path, say: Callable[[str], None]) -> Dataset | Folder | None:
+    """Tidy up after a call that made just this output and was killed before it had; None where there was none."""
+    made_with = _made_with(work.recipe_file, work.device)
+    if not was_left(path, made_with):
+        return None
+    try:
+        verify(path)
+        found = open_table(path)
+    except (InputError, CheckFailed):
+        return None
+    meta = found.meta
+    if (meta.recipe_sha256, dict(meta.package_versions)) != (work.recipe_file.sha256, package_versions()):
+        return None
+    with parts_folder(path, made_with) as folder:
+        remove_temporaries(path)
+        remove_parts(folder)
+    if isinstance(found, Folder):
+        remove_unfinished(path)
+    say(f"{path} was whole already; an earlier call was stopped before it had tidied up.")
+    return found
 
 
 def check_engine(recipe: Recipe) -> None:
@@ -301,7 +343,7 @@ def _make_part(recipe_text: str, folder: Path, device: str, group: Group) -> Non
     recipe_file = parse_recipe(recipe_text, trust=True)  # who called the worker has asked
     engine = make_engine(recipe_file.recipe.engine, device)
     outcomes = run_group(recipe_file.recipe, group, engine)
-    write(make_shard(recipe_file, outcomes), part_path(folder, group.index), overwrite=True)
+    write(make_shard(recipe_file, outcomes), part_path(folder, group.index), overwrite=True, sweep=False)
 
 
 def _make_part_elsewhere(

@@ -36,10 +36,8 @@ def parts_folder(output: Path, made_with: Mapping[str, str]) -> Iterator[Path]:
     Raises:
         UsageError: another call holds the folder, or it cannot be made.
     """
-    whole = output.with_name(output.name + ".parts")
-    digest = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
-    folder = whole / f"made-with-{digest[:16]}"
-    with _held(whole):
+    folder = _folder_of(output, made_with)
+    with _held(folder.parent):
         with _failing_in_a_sentence(folder):
             folder.mkdir(exist_ok=True)
         try:
@@ -47,6 +45,22 @@ def parts_folder(output: Path, made_with: Mapping[str, str]) -> Iterator[Path]:
         finally:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _folder_of(output: Path, made_with: Mapping[str, str]) -> Path:
+    digest = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
+    return whole_folder(output) / f"made-with-{digest[:16]}"
+
+
+def whole_folder(output: Path) -> Path:
+    """Where everything unfinished of an output lies."""
+    return output.with_name(output.name + ".parts")
+
+
+def was_left(output: Path, made_with: Mapping[str, str]) -> bool:
+    """Whether a call that made an output of such parts ended before it had tidied up."""
+    folder = _folder_of(output, made_with)
+    return os.path.isdir(folder) or (os.path.isdir(folder.parent) and not any(folder.parent.glob("made-with-*")))
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from curvebench.data.columns import COLUMNS
 from curvebench.data.dataset import MAX_ATTRIBUTE_BYTES
+from curvebench.data.plain_files import read_plain_file
 from curvebench.generation.engine import DENSE, ENGINES, MLP, MODULES
 from curvebench.generation.moments import branch_fault, count_updates
 from curvebench.generation.portable_math import log10
@@ -45,6 +46,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="
 Names = Annotated[list[Name], Field(min_length=1, max_length=64)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Rate = Annotated[float, Field(gt=0.0, le=1e6)]
+
+MAX_FILE_BYTES = 2**20
+"""Of a file with a recipe; what may be in it is less."""
 
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 
@@ -301,7 +305,7 @@ def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> RecipeFile:
     shipped = shipped_recipes()
     path = shipped.get(str(name_or_path), Path(name_or_path))
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_plain_file(path, MAX_FILE_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         near = get_close_matches(str(name_or_path), shipped, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -309,7 +313,8 @@ def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> RecipeFile:
             f"There is no recipe {str(name_or_path)!r}: it is neither a file nor one of {', '.join(shipped)}.{hint}"
         ) from None
     except (OSError, ValueError) as error:  # not UTF-8, or a path with a NUL character
-        raise InputError(f"The recipe {str(path)!r} cannot be read: {error}.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"The recipe {str(path)!r} cannot be read: {reason}.") from None
     return parse_recipe(text, where=str(path), trust=trust)
 
 
@@ -329,13 +334,15 @@ def parse_recipe(text: str, where: str = "recipe", *, trust: bool = False) -> Re
         UsageError: it names foreign code, which was not to be trusted.
     """
     try:
-        n_bytes = len(text.encode())
+        if (n_bytes := len(text.encode())) > MAX_ATTRIBUTE_BYTES:
+            raise InputError(
+                f"{where} has 1 fault:\n  the text has {n_bytes} bytes; it travels in the data set, where "
+                f"{MAX_ATTRIBUTE_BYTES} fit."
+            )
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # tomllib lets ValueErrors of overlong integers through
         raise InputError(f"{where} is not valid TOML: {error}.") from None
     faults = []
-    if n_bytes > MAX_ATTRIBUTE_BYTES:
-        faults.append(f"the text has {n_bytes} bytes; it travels in the data set, where {MAX_ATTRIBUTE_BYTES} fit.")
     try:
         recipe = Recipe.model_validate(raw)
     except ValidationError as error:

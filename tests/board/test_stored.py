@@ -1,5 +1,8 @@
+import contextlib
 import json
+import os
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -126,4 +129,50 @@ def test_damaged_answers_are_refused(path, content):
     file, _ = answers_of(path)
     file.write_bytes(content)
     with pytest.raises(InputError, match="cannot be read as stored answers"):
+        read_answers(file, 96)
+
+
+def npy(header: str) -> bytes:
+    """An array that begins with a header of one's own."""
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(8)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (1152921504606846976,), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (-1,), }",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }",
+        "{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (1,), }",
+        "(" * 5000,
+        "-" * 9000 + "1",
+        "{[]: 1}",
+    ],
+    ids=lambda header: header[:60],
+)
+def test_arrays_that_would_trouble_a_parser_are_refused(path, header):
+    file, stored = answers_of(path)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("prediction_7.npy", npy(header))
+    with pytest.raises(InputError, match=r"cannot be read as stored answers|does not hold|have the shapes"):
+        read_answers(file, 96).of(7, len(stored["prediction_0"]), 9)
+
+
+def test_answers_are_refused_whatever_byte_is_changed(path):
+    file, stored = answers_of(path)
+    image, n = file.read_bytes(), len(stored["prediction_0"])
+    for place in range(0, len(image), 7):
+        mutant = bytearray(image)
+        mutant[place] ^= 0x55
+        file.write_bytes(mutant)
+        with contextlib.suppress(InputError):
+            read_answers(file, 96).of(0, n, 9)
+
+
+def test_a_pipe_is_not_waited_for(path):
+    file, _ = answers_of(path)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(InputError, match="not a plain file"):
         read_answers(file, 96)

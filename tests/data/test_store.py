@@ -5,6 +5,8 @@ import re
 import resource
 import shutil
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.hostile_files import HOSTILE, make_hostile, replace_column
 
 from curvebench.data import store
 from curvebench.data.columns import COLUMNS
@@ -335,6 +338,25 @@ def test_what_a_killed_writer_left_can_be_cleared_and_nothing_else(dataset, tmp_
     assert leftovers(tmp_path) == sorted(others)
 
 
+def test_what_the_dead_left_is_cleared_by_the_next_writer(dataset, tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host = store._host()
+    stale = f".d.h5.{host}.{ended.pid}.{UNIQUE}.tmp"
+    kept = [
+        f".d.h5.{host}.{os.getpid()}.{UNIQUE}.tmp",  # of the living
+        f".d.h5.elsewhere.{ended.pid}.{UNIQUE}.tmp",  # of another machine
+        f".e.h5.{host}.{ended.pid}.{UNIQUE}.tmp",  # of another file
+        f".d.h5.{host}.{10**30}.{UNIQUE}.tmp",
+    ]
+    for name in (stale, *kept):
+        (tmp_path / name).write_text("half")
+    store.write(dataset, tmp_path / "d.h5", sweep=False)
+    assert stale in leftovers(tmp_path)
+    store.write(dataset, tmp_path / "d.h5", overwrite=True)
+    assert leftovers(tmp_path) == sorted([*kept, "d.h5"])
+
+
 def test_half_a_file_is_not_taken_for_a_data_set(written, tmp_path):
     half = tmp_path / f".d.h5.host.1.{UNIQUE}.tmp"
     half.write_bytes(written.read_bytes()[:5000])
@@ -476,14 +498,6 @@ def test_a_newer_format_is_named_as_such_whatever_else_is_new(copied):
 # ---------------------------------------------------------------------------------------- hostile and broken
 
 
-def replaced(path, name, make):
-    """Put something else in the place of a column; `make(file, old values)` does so."""
-    with h5py.File(path, "r+") as file:
-        values = file[name][...]
-        del file[name]
-        make(file, values)
-
-
 def lists_of_numbers(n):
     values = np.empty(n, dtype=h5py.vlen_dtype("i4"))
     values[:] = [np.zeros(2, dtype="i4")] * n
@@ -522,125 +536,34 @@ def test_missing_columns(copied):
     ],
 )
 def test_columns_of_other_types_shapes_and_values(copied, name, change, message):
-    replaced(copied, name, lambda file, values: file.create_dataset(name, data=change(values)))
+    replace_column(copied, name, lambda file, values: file.create_dataset(name, data=change(values)))
     refused(copied, message)
 
 
-def hard_to_miss(tmp_path):
-    """A file with something that must not get read."""
-    with h5py.File(tmp_path / "secret.h5", "x") as file:
-        file["secret"] = np.zeros(24, dtype="<i4")
-    return str(tmp_path / "secret.h5")
-
-
-def soft_link(file, values):
-    file["elsewhere"] = values
-    file["group"] = h5py.SoftLink("/elsewhere")
-
-
-def dangling_link(file, values):
-    file["group"] = values
-    file["extra"] = h5py.SoftLink("/nowhere")
-
-
-def external_link(file, values):
-    file["group"] = h5py.ExternalLink(hard_to_miss(Path(file.filename).parent), "secret")
-
-
-def external_link_beside(file, values):
-    file["group"] = values
-    file["extra"] = h5py.ExternalLink(hard_to_miss(Path(file.filename).parent), "secret")
-
-
-def virtual(file, values):
-    layout = h5py.VirtualLayout((24,), "<i4")
-    layout[:] = h5py.VirtualSource(hard_to_miss(Path(file.filename).parent), "secret", (24,))
-    file.create_virtual_dataset("group", layout)
-
-
-def external_storage(file, values):
-    file.create_dataset("group", (24,), "<i4", external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)])
-
-
-def nested(file, values):
-    file["group"] = values
-    file.create_group("more")["x"] = values
-
-
-def cycle(file, values):
-    file["group"] = file["/"]
-
-
-def named_type(file, values):
-    file["group"] = np.dtype("<i4")
-
-
-def foreign_filter(file, values):
-    file.create_dataset("group", data=values, compression="lzf")
-
-
-def scale_offset(file, values):
-    file.create_dataset("group", data=values, scaleoffset=0)
-
-
-def gzip_twice(file, values):
-    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    creation.set_chunk((24,))
-    for _ in range(2):
-        creation.set_filter(h5py.h5z.FILTER_DEFLATE, 0, (4,))
-    space = h5py.h5s.create_simple((24,))
-    h5py.h5d.create(file.id, b"group", h5py.h5t.STD_I32LE, space, creation).write(
-        h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(values)
-    )
-
-
-def unallocated(file, values):
-    file.create_dataset("group", (10**12,), "<i4", chunks=(1000,), compression="gzip")
-
-
-def unallocated_rows(file, values):
-    file.create_dataset("group", (10**12,), "<i4")
-
-
-def huge_chunk(file, values):
-    file.create_dataset("group", (24,), "<i4", maxshape=(None,), chunks=(2**29,), compression="gzip")
-
-
-def many_entries(file, values):
-    file["group"] = values
-    for i in range(1000):
-        file[f"extra{i}"] = file["group"]
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (soft_link, "'group' is a soft or external link"),
-        (dangling_link, "'extra' is a soft or external link"),
-        (external_link, "'group' is a soft or external link"),
-        (external_link_beside, "'extra' is a soft or external link"),
-        (virtual, "`group` is a virtual dataset"),
-        (external_storage, "`group` keeps its bytes in another file"),
-        (nested, "'more' is not a plain HDF5 dataset"),
-        (cycle, "'group' is not a plain HDF5 dataset"),
-        (named_type, "'group' is not a plain HDF5 dataset"),
-        (foreign_filter, r"stored with the filters \[32000\]; allowed are shuffle, gzip, fletcher32"),
-        (scale_offset, r"stored with the filters \[6\]"),
-        (gzip_twice, "passes a filter twice"),
-        (unallocated, "declares 4000000000000 bytes, but stores 0"),
-        (unallocated_rows, "declares 4000000000000 bytes, but stores 0"),
-        (huge_chunk, "chunks of 2147483648 bytes; at most 67108864"),
-        (many_entries, r"has \d+ entries; more than 1000"),
-    ],
-)
-def test_hostile_files_are_refused_before_any_array_is_read(copied, monkeypatch, make, message):
-    replaced(copied, "group", make)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_are_refused_before_any_array_is_read(copied, monkeypatch, name):
+    make, message = HOSTILE[name]
+    make_hostile(copied, make)
 
     def read(*arguments):
         raise AssertionError("an array was read")
 
     monkeypatch.setattr(h5py.Dataset, "__getitem__", read)
     refused(copied, message)
+
+
+def test_what_hangs_or_crashes_hdf5_does_so_elsewhere(written, monkeypatch):
+    here = os.getpid()
+
+    def endless(file):
+        while os.getpid() != here:
+            pass
+
+    monkeypatch.setattr(store, "REHEARSAL_SECONDS", 0.3)
+    monkeypatch.setattr(store, "_read_attributes", endless)
+    refused(written, r"in a process of its own, and it took longer than 0\.\d+ s; do not trust the file")
+    monkeypatch.setattr(store, "_read_attributes", lambda file: os.abort() if os.getpid() != here else None)
+    refused(written, "in a process of its own, and it crashed with SIGABRT")
 
 
 def test_true_inflation_is_limited_by_the_caller(written, dataset):

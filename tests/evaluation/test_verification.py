@@ -204,7 +204,7 @@ def test_results_about_other_content_side_by_side(folder, make_dataset, dataset)
 
 def test_what_is_too_large_is_not_read(folder, dataset, monkeypatch):
     monkeypatch.setattr("curvebench.evaluation.stored_results.MAX_JSON_BYTES", 1000)
-    assert all("more than 1000 bytes" in fault for fault in faults(folder).values())
+    assert all("more than 1,000 bytes" in fault for fault in faults(folder).values())
 
 
 def test_an_empty_folder(tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +20,11 @@ pytest.importorskip("torch")
 from oracles.tiny_recipe import TINY, tiny_file, tiny_text
 
 import curvebench.generation.generate as generate_module
-from curvebench.data.dataset import content_sha256
-from curvebench.data.store import load, verify
+from curvebench.data.dataset import Dataset, content_sha256
+from curvebench.data.store import load, verify, write
 from curvebench.generation.engine import make_engine
 from curvebench.generation.generate import Limits, check_limits, generate, generate_folder
-from curvebench.generation.parts import LOCK, parts_folder
+from curvebench.generation.parts import LOCK, part_path, parts_folder
 from curvebench.generation.plan import Cost, compute_cost, make_plan
 from curvebench.generation.recipe import parse_recipe
 from curvebench.remedies import fixed_actions
@@ -566,3 +568,96 @@ def test_a_folder_needs_the_memory_of_a_worker_only(tmp_path, no_work):
     with pytest.raises(UsageError, match="--max-memory"):
         generate_folder(tiny_file(), tmp_path / "x", workers=1, limits=Limits(max_memory=cost.worker_bytes - 1))
     assert cost.worker_bytes <= cost.memory_bytes
+
+
+# ------------------------------------------------------------------------------------- what the world does meanwhile
+
+
+@pytest.mark.parametrize("fraction", [0, 1, N_GROUPS])
+def test_a_folder_that_disappears(fraction, tmp_path, monkeypatch):
+    made = whole_parts(tmp_path)
+
+    def make_part(recipe_text, folder, device, group) -> None:
+        write(load(part_path(made, group.index)), part_path(folder, group.index), sweep=False)
+
+    monkeypatch.setattr(generate_module, "_make_part", make_part)
+    folder = tmp_path / "out"
+    folder.mkdir()
+
+    def remove(done, total, group) -> None:
+        if len(list(folder.rglob("group-*.h5"))) == fraction:
+            shutil.rmtree(folder)
+
+    with pytest.raises(UsageError, match=r"out/.* does not exist|is not in .*out/"):
+        generate(tiny_file(), folder / "data.h5", workers=1, progress=remove)
+    assert not folder.exists()
+
+
+def test_a_clock_that_goes_backwards(whole, tmp_path, monkeypatch):
+    times = iter(range(2**40, 0, -3600))
+    monkeypatch.setattr(time, "time", lambda: float(next(times)))
+    monkeypatch.setattr(time, "time_ns", lambda: next(times) * 10**9)
+    path = tmp_path / "data.h5"
+    with pytest.raises(KeyboardInterrupt):
+        generate(tiny_file(), path, workers=1, progress=Interrupting(after=1))
+    for part in path.with_name("data.h5.parts").rglob("*"):
+        os.utime(part, (2**32, 2**32))
+    assert content_sha256(generate(tiny_file(), path, workers=1)) == content_sha256(whole[0])
+    assert os.listdir(tmp_path) == ["data.h5"]
+
+
+def left_by_a_kill(path: Path, dataset) -> None:
+    """An output that is whole, and the shards that nobody had the time to remove."""
+    with parts_folder(path, generate_module._made_with(tiny_file(), "cpu")) as folder:
+        (folder / "group-000000.h5").write_bytes(b"a shard")
+    write(dataset, path)
+    (path.parent / f".data.h5.host.1.{'0' * 32}.tmp").write_bytes(b"half")
+
+
+def test_an_output_that_a_killed_call_had_just_finished_is_tidied_up(whole, tmp_path, no_work):
+    path = tmp_path / "data.h5"
+    left_by_a_kill(path, whole[0])
+    before, said = path.read_bytes(), []
+    assert content_sha256(generate(tiny_file(), path, workers=1, say=said.append)) == content_sha256(whole[0])
+    assert said == [f"{path} was whole already; an earlier call was stopped before it had tidied up."]
+    assert (os.listdir(tmp_path), path.read_bytes()) == (["data.h5"], before)
+    with pytest.raises(UsageError, match="already exists"):
+        generate(tiny_file(), path)
+
+
+def test_a_folder_that_a_killed_call_had_just_finished_is_tidied_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(generate_module, "_make_part", make_part_from_store(whole_parts(tmp_path)))
+    path, said = tmp_path / "tiny", []
+    with monkeypatch.context() as patch:
+        patch.setattr(generate_module, "remove_unfinished", lambda folder: interrupted() if folder == path else None)
+        with pytest.raises(KeyboardInterrupt):
+            generate_folder(tiny_file(), path, workers=1)
+    path.with_name("tiny.parts").mkdir()  # what a kill leaves and an interruption does not
+    digest = verify(path).content_sha256
+    assert generate_folder(tiny_file(), path, workers=1, say=said.append).content_sha256 == digest
+    assert said == [f"{path} was whole already; an earlier call was stopped before it had tidied up."]
+    assert sorted(os.listdir(tmp_path)) == ["store", "tiny"]
+    with pytest.raises(UsageError, match="never replaced"):
+        generate_folder(tiny_file(), path)
+
+
+@pytest.mark.parametrize("what", ["another recipe", "damage", "other versions", "no data set"])
+def test_any_other_output_beside_shards_is_refused_and_untouched(what, whole, tmp_path, monkeypatch, no_work):
+    path, recipe = tmp_path / "data.h5", tiny_file()
+    left_by_a_kill(path, whole[0])
+    match what:
+        case "another recipe":
+            path.unlink()
+            meta = replace(whole[0].meta, recipe_text="other", recipe_sha256=hashlib.sha256(b"other").hexdigest())
+            write(Dataset(whole[0].columns, meta), path)
+        case "damage":
+            path.write_bytes(path.read_bytes()[:-1000])
+        case "other versions":
+            path.unlink()
+            write(Dataset(whole[0].columns, replace(whole[0].meta, package_versions={"numpy": "0.1"})), path)
+        case "no data set":
+            path.write_text("precious")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(UsageError, match="already exists"):
+        generate(recipe, path)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import random
 import sqlite3
 import time
 import tracemalloc
@@ -18,6 +17,7 @@ from command import command
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from oracles import log_writers as made
+from oracles.mutations import mutate
 
 from curvebench.logs import FORMATS, Curve, content, delimited, files, folder, json_text, mlflow, read_log, tensorboard
 from curvebench.logs import run as runs
@@ -87,32 +87,6 @@ def samples(tmp_path_factory):
 
 REAL = tuple(path.relative_to(FILES).as_posix() for path in sorted(FILES.rglob("*")) if path.is_file())
 SAMPLES = (*REAL, "mlflow.db", "log.csv.gz", "utf-16.csv")
-
-BITES = (b"nan", b"\x00", b"\xff\xfe", b"\n", b"\r\n", b'"', b",", b";", b"{", b"[" * 50, b"1e999", b"-" * 9, b"9" * 40)
-
-
-def mutate(data, seed):
-    """Bytes with a few cuts, flips, repeats, swaps and insertions."""
-    rng = random.Random(seed)
-    data = bytearray(data)
-    for _ in range(rng.choice((1, 1, 2, 5, 20))):
-        a, b = sorted(rng.randrange(len(data) + 1) for _ in range(2))
-        match rng.randrange(7):
-            case 0:
-                del data[a:]
-            case 1:
-                del data[a : min(b, a + 50)]
-            case 2 if data:
-                data[min(a, len(data) - 1)] ^= 1 << rng.randrange(8)
-            case 3:
-                data[a:a] = data[a:b][:500]
-            case 4:
-                data[a:a] = rng.choice(BITES)
-            case 5:
-                data[a : a + 8] = rng.randbytes(8)
-            case 6 if data:
-                data[min(a, len(data) - 1)] = rng.choice(b'0123456789eE+-.,\n{}[]":')
-    return bytes(data)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
