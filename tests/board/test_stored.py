@@ -154,9 +154,9 @@ def npy(header: str) -> bytes:
 def test_arrays_that_would_trouble_a_parser_are_refused(path, header):
     file, stored = answers_of(path)
     with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr("prediction_7.npy", npy(header))
+        archive.writestr("prediction_99.npy", npy(header))  # a number that no evaluation has
     with pytest.raises(InputError, match=r"cannot be read as stored answers|does not hold|have the shapes"):
-        read_answers(file, 96).of(7, len(stored["prediction_0"]), 9)
+        read_answers(file, 96).of(99, len(stored["prediction_0"]), 9)
 
 
 def test_answers_are_refused_whatever_byte_is_changed(path):
