@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -329,6 +330,7 @@ class AnswerFile:
 _UNREADABLE = (
     *(OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, RuntimeError),  # the last if it is too deep too
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
+    *(SyntaxError, tokenize.TokenError),  # of a header, which NumPy reads as Python writes it
 )
 """What zipfile and NumPy make of a file that is none of theirs."""
 
