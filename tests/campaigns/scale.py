@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -275,11 +274,16 @@ def evaluate_and_tell(path: Path) -> None:
     """Evaluate `rules` on `test`, and say what came out and how much memory it took."""
     from curvebench.data.store import open_table
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mib()
     table = open_table(path)
     result = curvebench.evaluate(table, "rules")
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    tell(n_runs=table.n_runs, scores=result.scores, mib_before=before / 1024, mib_peak=after / 1024)
+    tell(n_runs=table.n_runs, value=result.scores["value"], mib_before=before, mib_peak=peak_mib())
+
+
+def peak_mib() -> float:
+    """Most memory that this process ever had; `getrusage` would count what its parent had before it."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) / 1024
 
 
 if __name__ == "__main__":
