@@ -200,6 +200,7 @@ def on(host: str, command: Sequence[str], **streams: object) -> subprocess.Popen
 def namespaces() -> Iterator[None]:
     """Two network namespaces with an address each and a link between them; whatever runs in them ends with them."""
     near, far = HOSTS
+    remove_namespaces()  # of a call that was killed
     run(f"ip netns add {near}", f"ip netns add {far}")
     try:
         run(f"ip link add veth-a netns {near} type veth peer name veth-b netns {far}")
@@ -211,7 +212,13 @@ def namespaces() -> Iterator[None]:
             )
         yield
     finally:
-        for host in HOSTS:
+        remove_namespaces()
+
+
+def remove_namespaces() -> None:
+    """Both hosts, with all that runs in them, as far as they are there."""
+    for host in HOSTS:
+        if Path("/run/netns", host).exists():
             kill_all_in(host)
             run(f"ip netns del {host}")
 
