@@ -31,15 +31,17 @@ def is_unharmed(found):
     return not any(found[key] for key in ("half_written", "restart_failed", "other_content", "left_behind"))
 
 
-def test_kills_at_random_times():
-    found = kills.at_random_times(n_kills=4, seed=1)
-    assert found["kills"] == 4
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_kills_at_random_times(is_folder):
+    found = kills.at_random_times(n_kills=3, seed=1, is_folder=is_folder)
+    assert found["kills"] == 3
     assert is_unharmed(found), found
 
 
-def test_kills_at_steps():
-    found = kills.at_every_step(stride=9)
-    assert found["kills"] >= 5
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_kills_at_steps(is_folder):
+    found = kills.at_every_step(stride=11, is_folder=is_folder)
+    assert found["kills"] >= 4
     assert found["shards_left"] > 0
     assert is_unharmed(found), found
 
@@ -47,10 +49,10 @@ def test_kills_at_steps():
 def test_a_restart_that_goes_wrong_would_be_counted(monkeypatch):
     true_restart = kills._restart
 
-    def restart(folder, digest, figures):
-        true_restart(folder, digest, figures)
-        (folder / ".data.h5.host.1.tmp").write_text("half")
-        figures["left_behind"] += len(list(folder.iterdir())) != 1
+    def restart(place, digest, figures):
+        true_restart(place, digest, figures)
+        (place.parent / ".data.h5.host.1.tmp").write_text("half")
+        figures["left_behind"] += not place.is_done
 
     monkeypatch.setattr(kills, "_restart", restart)
     assert not is_unharmed(kills.at_every_step(stride=40))
