@@ -7,18 +7,28 @@ from campaigns import flips, fuzz, hostile, kills
 from oracles.mutations import mutate
 
 
-def test_flips():
-    found = flips.run(n_flips=60, n_cuts=20, seed=1)
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_flips(is_folder):
+    found = flips.changes(n_flips=60, n_cuts=20, seed=1, n_runs=24, is_folder=is_folder)
     assert (found["flips_silent"], found["cuts_silent"], found["cuts_harmless"]) == (0, 0, 0)
     assert found["flips_refused"] + found["flips_harmless"] == 60
     assert found["flips_refused"] > 40
     assert found["cuts_refused"] == 20
+    assert not (is_folder and found["flips_harmless"])
 
 
-def test_a_change_that_nobody_notices_would_be_counted(tmp_path, monkeypatch):
+def test_disorder():
+    found = flips.disorder()
+    assert (found.pop("harmless"), found.pop("silent")) == (0, 0)
+    refused = found.pop("refused")
+    assert refused == sum(found.values()) > 100
+    assert set(found) == {"missing", "renamed", "extra", "link", "swapped", "overwritten", "lies"}
+
+
+def test_a_change_that_nobody_notices_would_be_counted(monkeypatch):
     monkeypatch.setattr(flips.store, "verify", lambda path: None)
     monkeypatch.setattr(flips, "_all_that_is_read", lambda path: path.read_bytes())
-    assert flips.run(n_flips=5, n_cuts=2)["flips_silent"] == 5
+    assert flips.changes(n_flips=5, n_cuts=2)["flips_silent"] == 5
 
 
 def test_hostile():
