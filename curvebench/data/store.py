@@ -536,14 +536,14 @@ def open_table(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> D
 def read_columns(
     path: str | os.PathLike[str], names: Sequence[str], *, max_bytes: int = MAX_BYTES
 ) -> tuple[Meta, dict[str, Array]]:
-    """Read some columns of a file. Only they are screened, for nothing else is read; see `load`.
+    """Read some columns of a file. Of the others only the links are looked at, for nothing else is read; see `load`.
 
     Raises:
         InputError: as for `load`.
     """
     with _reading(path, partial(_touch, max_bytes=max_bytes, names=names)) as file:
         meta = Meta.from_text(_read_attributes(file))
-        _screen_links(file, names)
+        _screen_links(file)
         _screen_columns(file, meta, max_bytes, names)
         columns = {name: from_stored(COLUMNS[name], file[name][...]) for name in names}
         check_values(columns)
@@ -734,7 +734,7 @@ def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened]:
             file = stack.enter_context(h5py.File(path, "r"))
             attributes = _read_attributes(file)
             meta = Meta.from_text(attributes)
-            _screen_links(file, list(file))
+            _screen_links(file)
             _screen_columns(file, meta, sys.maxsize, list(COLUMNS))
             runs, content_sha256 = file["run"][...], attributes["content_sha256"]
             if len(np.unique(runs)) != len(runs):
@@ -757,7 +757,7 @@ def _load(file: h5py.File, max_bytes: int) -> tuple[Dataset, str]:
     """The data set and the content hash that the file states. Reads no array before all is screened."""
     attributes = _read_attributes(file)
     meta = Meta.from_text(attributes)
-    _screen_links(file, list(file))
+    _screen_links(file)
     _screen_columns(file, meta, max_bytes, list(COLUMNS))
     columns = {name: from_stored(column, file[name][...]) for name, column in COLUMNS.items()}
     return Dataset(columns, meta), attributes["content_sha256"]
@@ -766,7 +766,7 @@ def _load(file: h5py.File, max_bytes: int) -> tuple[Dataset, str]:
 def _touch(file: h5py.File, max_bytes: int, names: Sequence[str] | None = None) -> None:
     """Do what reading does, but keep nothing: the memory that it takes does not depend on what the file declares."""
     meta = Meta.from_text(_read_attributes(file))
-    _screen_links(file, list(file) if names is None else names)
+    _screen_links(file)
     columns = list(COLUMNS) if names is None else names
     _screen_columns(file, meta, max_bytes, columns)
     for name in columns:
@@ -817,14 +817,12 @@ def _attribute_text(file: h5py.File, name: str) -> str:
         raise InputError(f"its attribute {name!r} is not UTF-8.") from None
 
 
-def _screen_links(file: h5py.File, names: Sequence[str]) -> None:
-    """None of these entries may point out of the file, or go deeper than its root."""
+def _screen_links(file: h5py.File) -> None:
+    """No entry may point out of the file, or go deeper than its root."""
     if len(file) > MAX_ROOT_ENTRIES:
         raise InputError(f"it has {len(file)} entries; more than {MAX_ROOT_ENTRIES} are not read.")
-    for name in names:
+    for name in file:
         key = name.encode("utf-8", "surrogateescape")
-        if not file.id.links.exists(key):
-            raise InputError(f"its column {name} is missing; every data set has it.")
         if file.id.links.get_info(key).type != h5l.TYPE_HARD:
             raise InputError(f"{name!r} is a soft or external link; links are not followed, do not trust the file.")
         if h5o.get_info(file.id, key).type != h5o.TYPE_DATASET:

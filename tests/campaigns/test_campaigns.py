@@ -33,7 +33,7 @@ def test_a_change_that_nobody_notices_would_be_counted(monkeypatch):
 
 def test_hostile():
     found = hostile.run(n_mutants=25, seed=1)
-    assert found["refused_by_design"] == found["files_by_design"] == len(hostile.HOSTILE)
+    assert found["refused_by_design"] == found["refused_as_shards"] == found["files_by_design"] == len(hostile.HOSTILE)
     assert (found["accepted_by_design"], found["failed_otherwise"]) == (0, 0)
 
 
