@@ -399,7 +399,7 @@ def check_kinship(path: Path, meta: Meta, whole: Meta) -> None:
 
 
 def check_folder(folder: Folder) -> None:
-    """Read all of a folder, and hold every byte and value against the manifest.
+    """Hold every byte of a folder against the manifest, then read it and do so with every value.
 
     Raises:
         CheckFailed: the first thing that is not as it was written: entries missing or extra, bytes, contents, order.
@@ -411,12 +411,13 @@ def check_folder(folder: Folder) -> None:
         f"{name!r} does not belong there" for name in sorted(found - named)
     ]:
         raise CheckFailed(f"{folder.path}: {'; '.join(strange[:5])}; the folder is not what was written.")
+    for shard in folder.manifest.shards:
+        path = folder.path / shard.file
+        if _size_and_sha256(path) != (shard.n_bytes, shard.sha256):
+            raise CheckFailed(f"{path}: its bytes are not those that the manifest means; it was changed or swapped.")
     licences: dict[str, str] = {}
     for shard in folder.manifest.shards:
         path = folder.path / shard.file
-        n_bytes, digest = _size_and_sha256(path)
-        if (n_bytes, digest) != (shard.n_bytes, shard.sha256):
-            raise CheckFailed(f"{path}: its bytes are not those that the manifest means; it was changed or swapped.")
         meta, columns = folder.read(path, list(COLUMNS))
         licences |= meta.source_licences
         if (len(columns["run"]), Dataset(columns, meta).content_sha256) != (shard.n_runs, shard.content_sha256):

@@ -11,6 +11,7 @@ Whatever comes in, a reader returns or raises the error that it documents. An in
 from __future__ import annotations
 
 import argparse
+import base64
 import io
 import json
 import re
@@ -441,12 +442,14 @@ def by_coverage(name: str, seconds: int) -> dict[str, object]:
         program = [sys.executable, "-m", "campaigns.fuzz", "--guided", name, str(corpus), *limits]
         done = subprocess.run([*program, "-print_final_stats=1", f"-artifact_prefix={folder}/"], stderr=subprocess.PIPE)
         said = done.stderr.decode(errors="replace")
+        bad = [path.read_bytes() for path in sorted(Path(folder).glob("*-*")) if path.is_file()]
         executed = re.search(r"number_of_executed_units: (\d+)", said)
         return {
             "inputs": int(executed[1]) if executed else 0,
             "seconds": seconds,
             "failed": done.returncode != 0,
             "said": said[-3000:] if done.returncode else "",
+            "bad_inputs": [base64.b64encode(content).decode() for content in bad],
         }
 
 
