@@ -40,7 +40,7 @@ from curvebench.data.dataset import (
     shape_faults,
     to_stored,
 )
-from curvebench.data.folder import MANIFEST, Folder, check_folder, column_shape, open_folder
+from curvebench.data.folder import MANIFEST, Folder, check_folder, check_names, column_shape, open_folder
 from curvebench.data.shipped import locate, suggestion
 from curvebench.processes import ChildFailed
 from curvebench.processes.rehearsal import RehearsalLimits, rehearse
@@ -712,22 +712,85 @@ class Opened:
         Raises:
             InputError: as for `rows`.
         """
-        n_rows = max(1, n_bytes // max(1, self.row_bytes))
+        n_rows = _n_rows(n_bytes, self.row_bytes)
         for start in range(0, self.n_runs, n_rows):
             yield self.rows(start, start + n_rows)
 
 
+@dataclass(frozen=True)
+class OpenedFolder:
+    """The same of a folder: rows come in the parts in which one file with all of them would give them.
+
+    Attributes:
+        folder: whose manifest is in order.
+    """
+
+    folder: Folder
+
+    @property
+    def meta(self) -> Meta:
+        """What gives the columns their meaning."""
+        return self.folder.meta
+
+    @property
+    def n_runs(self) -> int:
+        """Rows."""
+        return self.folder.n_runs
+
+    @property
+    def n_points(self) -> int:
+        """Points of every curve."""
+        return self.folder.n_points
+
+    @property
+    def content_sha256(self) -> str:
+        """The content hash that stands in the manifest; only `verify` compares it with the content."""
+        return self.folder.manifest.content_sha256
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row in the file's types."""
+        return sum(column.itemsize * math.prod(column_shape(self.folder, column, 1)) for column in COLUMNS.values())
+
+    def column(self, name: str) -> Array:
+        """All of one column, (n_runs, ...)."""
+        return self.folder.column(name)
+
+    def batches(self, n_bytes: int = BATCH_BYTES) -> Iterator[Dataset]:
+        """As of a file; a shard is in memory besides.
+
+        Raises:
+            InputError: a shard is missing or damaged, or not what the manifest says.
+        """
+        yield from self.folder.batches(_n_rows(n_bytes, self.row_bytes))
+
+
+def _n_rows(n_bytes: int, row_bytes: int) -> int:
+    return max(1, n_bytes // max(1, row_bytes))
+
+
 @contextlib.contextmanager
-def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened]:
+def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened | OpenedFolder]:
     """Open a data set to read it in parts, in memory that does not grow with it but for the names of its runs.
 
     Args:
-        path: of the file, or the name of a data set that comes with the package.
+        path: of the file or folder, or the name of a data set that comes with the package.
 
     Raises:
         InputError: as for `load`; also while the block reads rows.
     """
     path = locate(path)
+    if path.is_dir():
+        opened = OpenedFolder(open_folder(path, read_columns))
+        check_names(opened.folder, opened.column("run"))
+        yield opened
+        return
+    with _open_file(path) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _open_file(path: Path) -> Iterator[Opened]:
     _rehearse_reading(path, partial(_touch, max_bytes=sys.maxsize))
     with contextlib.ExitStack() as stack:
         with _failures_explained(path):

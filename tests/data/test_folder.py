@@ -255,6 +255,25 @@ def test_shards_of_another_making_are_refused(dataset, copied):
     noticed(copied, "differs in engine")
 
 
+def test_a_run_that_two_shards_name_is_found(dataset, copied):
+    first, second, *_ = shards(copied)
+    part = store.load(second)
+    renamed = np.array([*part["run"][:-1], store.load(first)["run"][0]])
+    store.write(replace(part, columns={**part.columns, "run": renamed}), second, overwrite=True)
+    found = folders.describe(copied, [path.name for path in shards(copied)], store.read_columns)
+    meta = replace(found.meta, fixed_actions=dataset.meta.fixed_actions)
+    store.write_manifest(replace(found, manifest=replace(found.manifest, meta=meta, content_sha256="0" * 64)))
+    noticed(copied, "names a run more than once")
+    for read in (lambda path: store.open_table(path).content_sha256, store.load, lambda path: next(opened_rows(path))):
+        with pytest.raises(InputError, match="`run` names"):
+            read(copied)
+
+
+def opened_rows(path):
+    with store.open_rows(path) as opened:
+        yield opened
+
+
 def test_a_folder_that_does_not_fit_into_memory_is_not_loaded(written):
     with pytest.raises(InputError, match="the limit is 1000"):
         store.load(written, max_bytes=1000)
