@@ -362,6 +362,7 @@ def extreme_inputs() -> dict[str, bytes]:
         "objects in objects": b'{"loss":' * 10**5 + b"1" + b"}" * 10**5,
         "tables in tables": b"a = " + b"{a = " * 10**4,
         "keys in keys": b"a" + b".a" * 29_000 + b" = 1",
+        "quoted keys in keys": b'"="' + b'."="' * 14_000 + b" = 1",
         "tables in tables by dots": b"[a" + b".a" * 29_000 + b"]",
         "a number without end": b"9" * 10**6,
         "a negative without end": b"-" * 10**6,

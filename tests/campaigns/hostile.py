@@ -4,7 +4,7 @@
 
 By design: one file of every kind that `oracles/hostile_files.py` lists, by itself and as a shard of a folder. By
 chance: files without the checksums that ours have, with text of variable length, whose structure is changed at random
-places. HDF5 crashes on some of these and never comes back from others.
+places. HDF5 may crash on such files, or never come back.
 """
 
 from __future__ import annotations

@@ -557,7 +557,7 @@ def test_a_folder_that_exists_is_never_replaced(tmp_path, no_work):
     with pytest.raises(UsageError, match="never replaced"):
         generate_folder(tiny_file(), path, workers=1)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UsageError, match="already exists"):
+    with pytest.raises(UsageError, match="never replaced"):
         generate_folder(tiny_file(), tmp_path / "file", workers=1)
     with pytest.raises(UsageError, match="does not exist"):
         generate_folder(tiny_file(), tmp_path / "none" / "tiny", workers=1)
