@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,7 +16,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from curvebench.data.columns import COLUMNS
 from curvebench.data.dataset import MAX_ATTRIBUTE_BYTES
-from curvebench.data.plain_files import read_plain_file
+from curvebench.data.plain_files import parse_toml, read_plain_file
 from curvebench.generation.engine import DENSE, ENGINES, MLP, MODULES
 from curvebench.generation.moments import branch_fault, count_updates
 from curvebench.generation.portable_math import log10
@@ -339,7 +338,7 @@ def parse_recipe(text: str, where: str = "recipe", *, trust: bool = False) -> Re
                 f"{where} has 1 fault:\n  the text has {n_bytes} bytes; it travels in the data set, where "
                 f"{MAX_ATTRIBUTE_BYTES} fit."
             )
-        raw = tomllib.loads(text)
+        raw = parse_toml(text)
     except (ValueError, RecursionError) as error:  # tomllib lets ValueErrors of overlong integers through
         raise InputError(f"{where} is not valid TOML: {error}.") from None
     faults = []
