@@ -806,6 +806,28 @@ def test_check_diagnoser(outsider):
         assert (done.code, words in done.err) == (2, True)
 
 
+def test_a_stranger_is_checked_in_a_process_of_its_own(tmp_path, monkeypatch):
+    (tmp_path / "stranger.py").write_text(
+        "import os\nimport numpy as np\nopen('PID', 'w').write(str(os.getpid()))\n"
+        "def leaves_on_nan(curve):\n    if np.isnan(curve).all(): os._exit(7)\n    return 'healthy'\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    name = ("check-diagnoser", "stranger.py:leaves_on_nan", "--isolation", "process")
+    done = command(*name, "--track", "curve", "--json")
+    assert done.code == 1
+    problems = {check["check"]: check["problem"] for check in done.json["checks"] if check["problem"]}
+    left = "The diagnoser ended with the exit status 7."
+    assert problems == {
+        "constant curves": f"Curves with every value nan: {left}",
+        "lengths": f"Curves with 1 points: {left}",
+    }
+    assert (tmp_path / "PID").read_text() != str(os.getpid())
+    for options in (("--time-limit", "-1"), ("--memory-limit", "nan"), ("--memory-limit", "1e30")):
+        assert command(*name, *options).code == 2
+    done = command("check-diagnoser", "rules", "--time-limit", "9")
+    assert (done.code, "give --isolation process or namespace too" in done.err) == (2, True)
+
+
 def test_json_is_plain_ascii(file):
     """It survives any terminal, pipe and locale."""
     assert command("info", file, "--json").out.isascii()

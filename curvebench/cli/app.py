@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from curvebench.console import say, show
+from curvebench.spec import UsageError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -67,6 +68,83 @@ WHO = "Name, package.module:attribute, file.py:attribute, exec:program or model.
 def diagnosers_option(by_default: str, who: str = WHO) -> Any:
     """The option that names diagnosers, with what it says about who is asked without it."""
     return typer.Option("--diagnoser", "-d", metavar="NAME", help=f"{who}; may be repeated.", show_default=by_default)
+
+
+Isolation = Annotated[str, typer.Option(help="Where diagnosers run: none (in this process), process or namespace.")]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="For each question to an isolated diagnoser.", show_default="600"),
+]
+MemoryLimit = Annotated[
+    float | None, typer.Option(metavar="MIB", help="Of an isolated diagnoser.", show_default="4096")
+]
+
+
+def where_to_run(
+    isolation: str, time_limit: float | None, memory_limit: float | None, hidden: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """The arguments of an evaluation that say where diagnosers run, from the options; none for in this process.
+
+    Args:
+        isolation: one of `curvebench.evaluation.isolation.ISOLATIONS`.
+        time_limit: seconds.
+        memory_limit: MiB.
+        hidden: what a diagnoser finds empty in a namespace.
+
+    Raises:
+        UsageError: there is no such isolation, or limits without one.
+    """
+    from curvebench.evaluation.isolation import check_isolation
+    from curvebench.processes import ProcessLimits
+
+    check_isolation(isolation)
+    if isolation == "none":
+        if time_limit is not None or memory_limit is not None:
+            raise UsageError("Limits hold for isolated diagnosers: give --isolation process or namespace too.")
+        return {}
+    memory_bytes = None if memory_limit is None else _bytes(memory_limit)
+    limits = ProcessLimits(**given(seconds=time_limit, memory_bytes=memory_bytes))
+    return {"isolation": isolation, "limits": limits, "hidden": list(hidden)}
+
+
+def _bytes(mib: float) -> int:
+    if not 0 < mib < 2**43:
+        raise UsageError(f"--memory-limit is {mib} MiB; it must be positive and no more than a machine can have.")
+    return int(mib * 2**20)
+
+
+def look_up(names: Sequence[str], how: Mapping[str, Any], track: str | None = None) -> None:
+    """Complain of who cannot be asked before any work, and let modules of the current folder be found.
+
+    Nothing is run of a diagnoser that is to be isolated; what is wrong with it becomes its status.
+
+    Args:
+        names: of diagnosers.
+        how: what `where_to_run` returned.
+        track: what they are to be shown.
+
+    Raises:
+        UsageError: there is none of that name, or it does not take the track.
+        InputError: it is the path of a file that is no model.
+    """
+    from curvebench.diagnosers import check_name, is_reference, resolve
+    from curvebench.evaluation.evaluate import checked_track
+
+    if any(":" in name for name in names):
+        look_here()
+    for name in names:
+        if is_reference(name):
+            continue
+        if how:
+            check_name(name)
+            continue
+        candidate = resolve(name)
+        try:
+            checked_track(candidate, track)
+        except (UsageError, KeyboardInterrupt):
+            raise
+        except BaseException:  # its property `track` raises, which will be its result
+            say(f"note: {name} does not say which track it needs")
 
 
 ENOUGH_INSTANCES = 20

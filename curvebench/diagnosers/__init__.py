@@ -210,12 +210,13 @@ def check_name(name: str) -> None:
 
     Raises:
         UsageError: there is no such diagnoser, file or program.
+        InputError: it is a file, and no model.
     """
     if name.startswith(PROGRAM):
         External(name.removeprefix(PROGRAM))
-    elif _is_file(name):
-        _checked_file(name)
-    elif ":" not in name and name not in installed():
+    elif is_model(name):
+        load_model(name)  # numbers and no code
+    elif file_of(name) is None and ":" not in name and name not in installed():
         find_entry(name)
 
 
@@ -239,8 +240,6 @@ def resolve(diagnoser: object) -> Diagnoser:
         UsageError: if it is nothing of the kind, can't be imported or can't be constructed.
         InputError: if it is the path of a file that is no model.
     """
-    if isinstance(diagnoser, str) and diagnoser.endswith(SUFFIX):
-        return load_model(diagnoser)
     if isinstance(diagnoser, str):
         return _resolve_name(diagnoser)
     if inspect.isclass(diagnoser):
@@ -261,6 +260,8 @@ def resolve(diagnoser: object) -> Diagnoser:
 def _resolve_name(name: str) -> Diagnoser:
     if name.startswith(PROGRAM):
         return External(name.removeprefix(PROGRAM))
+    if is_model(name):
+        return load_model(name)
     if ":" in name:
         return resolve(_load(name))
     if name not in DIAGNOSERS and name in (points := installed()):
@@ -268,21 +269,29 @@ def _resolve_name(name: str) -> Diagnoser:
     return make_diagnoser(name)
 
 
-def _is_file(target: str) -> bool:
-    return target.rpartition(":")[0].endswith(".py")
+def is_model(name: str) -> bool:
+    """Whether that is the path of a fitted model."""
+    return name.endswith(SUFFIX) and not name.startswith(PROGRAM)
 
 
-def _checked_file(target: str) -> Path:
-    path = Path(target.rpartition(":")[0])
-    if not path.is_file():
-        raise UsageError(f"Can't load the diagnoser {target!r}: there is no file {path}.")
-    return path
+def file_of(target: str) -> Path | None:
+    """The file that "path/to/file.py:attribute" names; None for any other name.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    where = target.rpartition(":")[0]
+    if target.startswith(PROGRAM) or not where.endswith(".py"):
+        return None
+    if not Path(where).is_file():
+        raise UsageError(f"Can't load the diagnoser {target!r}: there is no file {where}.")
+    return Path(where)
 
 
 def _load(target: str) -> Any:
     """What stands at "package.module:attribute" or "path/to/file.py:attribute"."""
     where, _, attribute = target.rpartition(":")
-    path = _checked_file(target) if _is_file(target) else None
+    path = file_of(target)
     try:
         found: Any = importlib.import_module(where) if path is None else _run_file(path)
         for part in attribute.split("."):
