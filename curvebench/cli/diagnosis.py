@@ -110,10 +110,16 @@ def _watched(read: Callable[[], list[Verdict]], every: float, patience: float) -
     """
     from curvebench.diagnosis.watching import looks
 
+    why_not = ""
+
     def look() -> Verdict | None:
+        nonlocal why_not
         try:
             return read()[-1]
-        except InputError:  # nothing there yet, or a line that is half written
+        except InputError as error:  # nothing there yet, a line that is half written, or no column of a given name
+            if str(error) != why_not:
+                why_not = str(error)
+                say(f"waiting: {why_not}")
             return None
 
     last = None
@@ -121,7 +127,7 @@ def _watched(read: Callable[[], list[Verdict]], every: float, patience: float) -
         if is_firm:
             return last
     if last is None:
-        raise CheckFailed(f"Nothing that can be read was logged for {patience:g} seconds.")
+        raise CheckFailed(f"Nothing that can be read was logged for {patience:g} seconds. At last: {why_not}")
     why = " ".join(last.abstains_because) or "The looks did not agree for long enough."
     raise CheckFailed(f"The log was silent for {patience:g} seconds before the verdict was firm. At last: {why}")
 
