@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from curvebench.diagnosis.sampling import evenly_sampled
+from curvebench.diagnosis.sampling import N_POINTS
 from curvebench.diagnosis.verdict import Limits
 from curvebench.logs import Curve
+from curvebench.logs.channels import evenly_sampled
 from curvebench.spec import Float
 
 LATE_BEGIN, FEW_GAPS = 0.1, 5.0
@@ -145,7 +146,7 @@ def rises_by_design(loss_name: str) -> str | None:
 
 def _rises(curve: Curve) -> bool:
     """Whether the loss ends clearly above its lowest, in all of its last tenth, and never exploded."""
-    losses = evenly_sampled(curve.steps, curve.train_loss)
+    losses = evenly_sampled(curve.steps, curve.train_loss, N_POINTS)
     if not np.isfinite(losses).all() or (losses <= 0).any() or losses.max() > EXPLODED * losses[0]:
         return False
     last = losses[-(len(losses) // 10) :]

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from curvebench.diagnosis.sampling import evenly_sampled
+from curvebench.diagnosis.sampling import N_POINTS
 from curvebench.logs import Curve
+from curvebench.logs.channels import evenly_sampled
 from curvebench.spec import Float
 
 NEARLY = 0.95
@@ -31,7 +32,7 @@ def evidence(curve: Curve) -> tuple[str, ...]:
 
     Figures are those of the even points that diagnosers see; shares of the steps are shares of what was logged.
     """
-    losses = evenly_sampled(curve.steps, curve.train_loss)
+    losses = evenly_sampled(curve.steps, curve.train_loss, N_POINTS)
     sentences = [*_about_the_end(curve), *_about_the_course(losses), *_about_the_rate(curve)]
     return tuple(sentences) or ("Nothing can be read off it: it has no finite value.",)
 
