@@ -87,6 +87,11 @@ DIAGNOSERS: Mapping[str, Entry] = {
         "boosting on curves logged in many ways, with the shape of the rate if there is one, fitted on train",
         kind="learned",
     ),
+    "diagnose": Entry(
+        "curvebench.diagnosis.abstaining:Diagnose",
+        "as-logged as `curvebench diagnose` asks it, already fitted; abstains where that says nothing",
+        kind="learned",
+    ),
     "dtw-1nn": Entry(
         "curvebench.diagnosers.learned.nearest:NearestNeighbour",
         "the nearest of 1,000 curves of train by dynamic time warping (extra aeon)",

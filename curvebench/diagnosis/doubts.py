@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from curvebench.diagnosis.sampling import evenly_sampled
+from curvebench.diagnosis.sampling import N_POINTS
 from curvebench.diagnosis.verdict import Limits
 from curvebench.logs import Curve
+from curvebench.logs.channels import evenly_sampled
 from curvebench.logs.names import Role, role_of
 from curvebench.spec import Float
 
@@ -149,7 +150,7 @@ def _rises(curve: Curve) -> bool:
 
     What is lowest is the median of a fifth, so that one lucky batch is no rise afterwards.
     """
-    losses = evenly_sampled(curve.steps, curve.train_loss)
+    losses = evenly_sampled(curve.steps, curve.train_loss, N_POINTS)
     if not np.isfinite(losses).all() or (losses <= 0).any() or losses.max() > EXPLODED * losses[0]:
         return False
     fifths = np.array_split(losses, 5)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from curvebench.diagnosis.sampling import evenly_sampled
+from curvebench.diagnosis.sampling import N_POINTS
 from curvebench.logs import Curve
+from curvebench.logs.channels import evenly_sampled
 from curvebench.spec import Float
 
 NEARLY = 0.95
@@ -32,7 +33,7 @@ def evidence(curve: Curve) -> tuple[str, ...]:
     Figures are those of the even points that diagnosers see; shares of the steps are shares of what was logged.
     """
     n = int(np.isfinite(curve.train_loss).sum())
-    course = _about_the_course(evenly_sampled(curve.steps, curve.train_loss)) if n > 1 else ()
+    course = _about_the_course(evenly_sampled(curve.steps, curve.train_loss, N_POINTS)) if n > 1 else ()
     sentences = [*_about_the_end(curve), *course, *_about_the_rate(curve)]
     return tuple(sentences) or (f"No course can be read off it: it has {n or 'no'} finite value.",)
 

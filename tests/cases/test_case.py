@@ -28,7 +28,7 @@ def test_a_long_series_is_shown_in_means():
     loss = np.arange(1.0, 1001.0)
     channel = case_of(loss).channels("curve")[0]
     assert channel.shape == (MAX_POINTS,)
-    assert channel[0] == 1
+    np.testing.assert_allclose(channel[0], np.mean(loss[:7]), rtol=1e-6)
     np.testing.assert_allclose(channel[-1], np.mean(loss[-7:]), rtol=1e-2)
     assert (np.diff(channel) > 0).all()
 
@@ -40,9 +40,9 @@ def test_what_nobody_printed_is_nan():
 
 
 def test_steps_say_when_points_were():
-    """The moments are 0, 4, 8 and 12; at 0, 1 and 2 and at 12 something was printed."""
+    """The moments are 0, 4, 8 and 12; at 0, 1 and 2 and at 12 something was printed: two lie on the last line."""
     case = case_of([9.0, 7.0, 5.0, 1.0], steps=np.array([0.0, 1.0, 2.0, 12.0]))
-    np.testing.assert_allclose(case.channels("curve")[0], [9.0, 6.0, 5 - 4 * 6 / 10, 1.0])
+    np.testing.assert_allclose(case.channels("curve")[0], [9.0, 5 - 4 * 2 / 10, 5 - 4 * 6 / 10, 1.0])
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_steps_say_when_points_were():
     [
         ([4, 3, 2, 1], [4, 3, 2, 1]),
         ([5, 1], [5, 5, 5, 1]),
-        ([7], [np.nan, np.nan, np.nan, 7]),
+        ([7], [7, 7, 7, 7]),
         ([9, 8, 7, 6, 5, 4, 3], [9, 7, 5, 3]),
     ],
 )
