@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curvebench.cli import completion
 from curvebench.cli.app import (
     ENOUGH_INSTANCES,
     DataFile,
@@ -50,11 +51,20 @@ def evaluate(
     file: DataFile,
     diagnoser: Annotated[list[str] | None, diagnosers_option("rules")] = None,
     split: Annotated[
-        list[str] | None, typer.Option(help="Split to score on; may be repeated.", show_default="test and test_ood")
+        list[str] | None,
+        typer.Option(
+            help="Split to score on; may be repeated.",
+            show_default="test and test_ood",
+            autocompletion=completion.split,
+        ),
     ] = None,
     track: Annotated[
         str | None,
-        typer.Option(help="What diagnosers are shown: curve, telemetry or config.", show_default="what each needs"),
+        typer.Option(
+            help="What diagnosers are shown: curve, telemetry or config.",
+            show_default="what each needs",
+            autocompletion=completion.track,
+        ),
     ] = None,
     fit_on: Annotated[
         Path | None,
@@ -62,10 +72,15 @@ def evaluate(
             metavar="FILE",
             help="Data set on whose split train diagnosers are fitted and fixed actions were chosen.",
             show_default="FILE",
+            autocompletion=completion.data_set,
         ),
     ] = None,
     isolation: Annotated[
-        str, typer.Option(help="Where diagnosers run: none (in this process), process or namespace.")
+        str,
+        typer.Option(
+            help="Where diagnosers run: none (in this process), process or namespace.",
+            autocompletion=completion.isolation,
+        ),
     ] = "none",
     time_limit: Annotated[
         float | None,
@@ -289,11 +304,16 @@ def check_diagnoser(
             metavar="NAME",
             help="Name, package.module:attribute, file.py:attribute or exec:program.",
             show_default=False,
+            autocompletion=completion.diagnoser,
         ),
     ],
     track: Annotated[
         str | None,
-        typer.Option(help="Check on this track only: curve, telemetry or config.", show_default="all that it takes"),
+        typer.Option(
+            help="Check on this track only: curve, telemetry or config.",
+            show_default="all that it takes",
+            autocompletion=completion.track,
+        ),
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -328,12 +348,24 @@ def check_diagnoser(
 def fit(
     file: DataFile,
     diagnoser: Annotated[
-        str, typer.Option("--diagnoser", "-d", metavar="NAME", help="Name of a learned diagnoser.", show_default=False)
+        str,
+        typer.Option(
+            "--diagnoser",
+            "-d",
+            metavar="NAME",
+            help="Name of a learned diagnoser.",
+            show_default=False,
+            autocompletion=completion.learned_diagnoser,
+        ),
     ],
     output: Output,
     track: Annotated[
         str | None,
-        typer.Option(help="What it is shown: curve, telemetry or config.", show_default="the least it needs"),
+        typer.Option(
+            help="What it is shown: curve, telemetry or config.",
+            show_default="the least it needs",
+            autocompletion=completion.track,
+        ),
     ] = None,
     force: Force = False,
     as_json: Json = False,
@@ -393,10 +425,31 @@ def diagnosers(as_json: Json = False) -> None:
 @app.command()
 def compare(
     file: DataFile,
-    first: Annotated[str, typer.Argument(metavar="A", help="Diagnoser, or stored result (.json).", show_default=False)],
-    second: Annotated[str, typer.Argument(metavar="B", help="Diagnoser, or stored result.", show_default=False)],
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="Diagnoser, or stored result (.json).",
+            show_default=False,
+            autocompletion=completion.diagnoser_or_result,
+        ),
+    ],
+    second: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            help="Diagnoser, or stored result.",
+            show_default=False,
+            autocompletion=completion.diagnoser_or_result,
+        ),
+    ],
     split: Annotated[
-        list[str] | None, typer.Option(help="Split to compare on; may be repeated.", show_default="test and test_ood")
+        list[str] | None,
+        typer.Option(
+            help="Split to compare on; may be repeated.",
+            show_default="test and test_ood",
+            autocompletion=completion.split,
+        ),
     ] = None,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="Show how every score differs.")] = False,
     as_json: Json = False,

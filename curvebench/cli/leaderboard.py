@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from curvebench.cli import completion
 from curvebench.cli.app import Commands, DataFile, Json, Quiet, app, diagnosers_option, look_here, show_facts
 from curvebench.console import Column, output_to_stderr, progress_bar, say, show_json, show_table
 from curvebench.evaluation.stored_results import RESULTS
@@ -126,7 +127,12 @@ def verify(
     results: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Folder of results.")] = RESULTS,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Data set, to compute every number again.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Data set, to compute every number again.",
+            show_default=False,
+            autocompletion=completion.data_set,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -221,7 +227,10 @@ def build(
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Data set whose curves the page shows, with all verdicts.", show_default=False
+            metavar="FILE",
+            help="Data set whose curves the page shows, with all verdicts.",
+            show_default=False,
+            autocompletion=completion.data_set,
         ),
     ] = None,
     cases: Annotated[
