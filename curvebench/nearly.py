@@ -11,7 +11,7 @@ _LONGEST = 255
 """Characters of a name that are compared; comparing takes their square."""
 
 _LIKENESS_OF_FILES = 0.8
-"""How alike the names of two files must be; 1 is the same. Endings are often alike, so it is more than for other names."""
+"""How alike the names of two files must be; 1 is the same. Endings often are, so it is more than for other names."""
 
 _MOST_FILES = 5_000
 """Files of a folder that are looked at; folders of shards can have very many."""

@@ -341,10 +341,13 @@ def plot(
     lookalikes: Annotated[
         bool, typer.Option("--lookalikes", help="Plateaus that look alike and have different causes.")
     ] = False,
+    injected: Annotated[
+        bool, typer.Option("--injected", help="What was done to the runs, against what really helped.")
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Draw one run with what its remedies made of it, a gallery of all labels, or plateaus that look alike.
+    """Draw one run with what its remedies made of it, a gallery of all labels, or what the options name.
 
     Example: [bold]curvebench plot quick.h5 -o gallery.png[/bold]
     """
@@ -352,11 +355,11 @@ def plot(
     from curvebench.plots import check_picture, save_plot
 
     check_picture(output, overwrite=force)
-    runs = save_plot(load(file), run, output, lookalikes=lookalikes, overwrite=force)
+    runs = save_plot(load(file), run, output, lookalikes=lookalikes, injected=injected, overwrite=force)
     if as_json:
         show_json({"picture": str(output), "runs": runs})
     else:
-        show_facts({"picture": output, "runs": ", ".join(runs)})
+        show_facts({"picture": output, **({"runs": ", ".join(runs)} if runs else {})})
 
 
 @app.command()
