@@ -81,6 +81,7 @@ def test_it_runs(path, folder, request, monkeypatch):
             (folder / "core.h5").unlink()
     if path == "curvebench generate":
         pytest.importorskip("torch")
+        (folder / "quick.h5").unlink()
         (folder / "tiny.toml").write_text(TINY, encoding="utf-8")
         monkeypatch.setattr(recipes, "shipped_recipes", lambda: {"quick": folder / "tiny.toml"})
     if path == "curvebench export":
