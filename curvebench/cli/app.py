@@ -11,21 +11,29 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from curvebench.cli import completion
 from curvebench.console import say, show
 from curvebench.spec import UsageError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
-FIRST_STEPS = """First steps:
+FIRST_STEPS = {
+    "curvebench evaluate mini": "score the reference classifier on a small data set that comes with the package",
+    "curvebench plot mini -o gallery.png": "see what the labels mean",
+    "curvebench generate quick -o quick.h5": "train and label a small data set; under a minute",
+    "curvebench diagnose LOG": "what is wrong with a training run of yours, from its log",
+}
+"""Command -> what it is good for, in the order in which a newcomer may try them."""
 
-[bold]curvebench generate quick -o quick.h5[/bold]  train and label a small data set
+WHAT_NEXT = {
+    "curvebench --help": "all commands",
+    "curvebench COMMAND --help": "one of them, with an example",
+    "curvebench --install-completion": "have the shell complete commands and names on Tab",
+}
 
-[bold]curvebench plot quick.h5 -o gallery.png[/bold]  see what the labels mean
-
-[bold]curvebench evaluate quick.h5[/bold]  score the reference classifier on it
-
-Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal error, 130 interrupted."""
+_EXIT_CODES = "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal error, 130 interrupted."
+_STEPS = [f"[bold]{step}[/bold]  {what}" for step, what in FIRST_STEPS.items()]
 
 
 class Commands(TyperGroup):
@@ -43,7 +51,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="curvebench",
     cls=Commands,
-    epilog=FIRST_STEPS,
+    epilog="\n\n".join(["First steps:", *_STEPS, _EXIT_CODES]),
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -57,6 +65,7 @@ DataFile = Annotated[
         metavar="FILE",
         help="A data set: a file, a folder of shards, or mini, which comes with the package.",
         show_default=False,
+        autocompletion=completion.data_set,
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)]
@@ -67,10 +76,23 @@ WHO = "Name, package.module:attribute, file.py:attribute, exec:program or model.
 
 def diagnosers_option(by_default: str, who: str = WHO) -> Any:
     """The option that names diagnosers, with what it says about who is asked without it."""
-    return typer.Option("--diagnoser", "-d", metavar="NAME", help=f"{who}; may be repeated.", show_default=by_default)
+    return typer.Option(
+        "--diagnoser",
+        "-d",
+        metavar="NAME",
+        help=f"{who}; may be repeated.",
+        show_default=by_default,
+        autocompletion=completion.diagnoser,
+    )
 
 
-Isolation = Annotated[str, typer.Option(help="Where diagnosers run: none (in this process), process or namespace.")]
+Isolation = Annotated[
+    str,
+    typer.Option(
+        help="Where diagnosers run: none (in this process), process or namespace.",
+        autocompletion=completion.isolation,
+    ),
+]
 TimeLimit = Annotated[
     float | None,
     typer.Option(metavar="SECONDS", help="For each question to an isolated diagnoser.", show_default="600"),

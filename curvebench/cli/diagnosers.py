@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curvebench.cli import completion
 from curvebench.cli.app import (
     ENOUGH_INSTANCES,
     WHO,
@@ -56,11 +57,20 @@ def evaluate(
     file: DataFile,
     diagnoser: Annotated[list[str] | None, diagnosers_option("rules")] = None,
     split: Annotated[
-        list[str] | None, typer.Option(help="Split to score on; may be repeated.", show_default="test and test_ood")
+        list[str] | None,
+        typer.Option(
+            help="Split to score on; may be repeated.",
+            show_default="test and test_ood",
+            autocompletion=completion.split,
+        ),
     ] = None,
     track: Annotated[
         str | None,
-        typer.Option(help="What diagnosers are shown: curve, telemetry or config.", show_default="what each needs"),
+        typer.Option(
+            help="What diagnosers are shown: curve, telemetry or config.",
+            show_default="what each needs",
+            autocompletion=completion.track,
+        ),
     ] = None,
     fit_on: Annotated[
         Path | None,
@@ -68,6 +78,7 @@ def evaluate(
             metavar="FILE",
             help="Data set on whose split train diagnosers are fitted and fixed actions were chosen.",
             show_default="FILE",
+            autocompletion=completion.data_set,
         ),
     ] = None,
     isolation: Isolation = "none",
@@ -251,11 +262,16 @@ def check_diagnoser(
             metavar="NAME",
             help=f"{WHO}.",
             show_default=False,
+            autocompletion=completion.diagnoser,
         ),
     ],
     track: Annotated[
         str | None,
-        typer.Option(help="Check on this track only: curve, telemetry or config.", show_default="all that it takes"),
+        typer.Option(
+            help="Check on this track only: curve, telemetry or config.",
+            show_default="all that it takes",
+            autocompletion=completion.track,
+        ),
     ] = None,
     isolation: Isolation = "none",
     time_limit: TimeLimit = None,
@@ -301,12 +317,24 @@ def check_diagnoser(
 def fit(
     file: DataFile,
     diagnoser: Annotated[
-        str, typer.Option("--diagnoser", "-d", metavar="NAME", help="Name of a learned diagnoser.", show_default=False)
+        str,
+        typer.Option(
+            "--diagnoser",
+            "-d",
+            metavar="NAME",
+            help="Name of a learned diagnoser.",
+            show_default=False,
+            autocompletion=completion.learned_diagnoser,
+        ),
     ],
     output: Output,
     track: Annotated[
         str | None,
-        typer.Option(help="What it is shown: curve, telemetry or config.", show_default="the least it needs"),
+        typer.Option(
+            help="What it is shown: curve, telemetry or config.",
+            show_default="the least it needs",
+            autocompletion=completion.track,
+        ),
     ] = None,
     force: Force = False,
     as_json: Json = False,
@@ -366,10 +394,31 @@ def diagnosers(as_json: Json = False) -> None:
 @app.command()
 def compare(
     file: DataFile,
-    first: Annotated[str, typer.Argument(metavar="A", help="Diagnoser, or stored result (.json).", show_default=False)],
-    second: Annotated[str, typer.Argument(metavar="B", help="Diagnoser, or stored result.", show_default=False)],
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="Diagnoser, or stored result (.json).",
+            show_default=False,
+            autocompletion=completion.diagnoser_or_result,
+        ),
+    ],
+    second: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            help="Diagnoser, or stored result.",
+            show_default=False,
+            autocompletion=completion.diagnoser_or_result,
+        ),
+    ],
     split: Annotated[
-        list[str] | None, typer.Option(help="Split to compare on; may be repeated.", show_default="test and test_ood")
+        list[str] | None,
+        typer.Option(
+            help="Split to compare on; may be repeated.",
+            show_default="test and test_ood",
+            autocompletion=completion.split,
+        ),
     ] = None,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="Show how every score differs.")] = False,
     isolation: Isolation = "none",

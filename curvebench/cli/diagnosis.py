@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curvebench.cli import completion
 from curvebench.cli.app import WHO, DataFile, Force, Json, Quiet, app, look_here, show_facts
 from curvebench.console import Column, output_to_stderr, say, show, show_json, show_table
 from curvebench.spec import CheckFailed, InputError, UsageError
@@ -39,6 +40,7 @@ def diagnose(
             metavar="NAME",
             help=f"{WHO}.",
             show_default="as-logged, fitted on core, which comes with the package",
+            autocompletion=completion.diagnoser,
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow a growing log; speak once, when it is firm.")] = False,
@@ -52,7 +54,11 @@ def diagnose(
     lr: Annotated[str | None, typer.Option(help="Name of the learning rate.", show_default="found")] = None,
     optimizer: Annotated[
         str | None,
-        typer.Option(help="Optimiser of the run, for diagnosers that look at it.", show_default=False),
+        typer.Option(
+            help="Optimiser of the run, for diagnosers that look at it.",
+            show_default=False,
+            autocompletion=completion.optimizer,
+        ),
     ] = None,
     force: Force = False,
     as_json: Json = False,

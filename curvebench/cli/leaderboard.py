@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from curvebench.cli import completion
 from curvebench.cli.app import (
     Commands,
     DataFile,
@@ -149,7 +150,12 @@ def verify(
     results: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Folder of results.")] = RESULTS,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Data set, to compute every number again.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Data set, to compute every number again.",
+            show_default=False,
+            autocompletion=completion.data_set,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -270,7 +276,10 @@ def build(
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Data set whose curves the page shows, with all verdicts.", show_default=False
+            metavar="FILE",
+            help="Data set whose curves the page shows, with all verdicts.",
+            show_default=False,
+            autocompletion=completion.data_set,
         ),
     ] = None,
     cases: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -18,6 +17,7 @@ from curvebench.diagnosers.external import External
 from curvebench.diagnosers.features import FEATURES
 from curvebench.diagnosers.learned.models import SUFFIX, load_model
 from curvebench.diagnosers.tools import TOOLS, VARIANTS
+from curvebench.nearly import did_you_mean
 from curvebench.spec import Diagnoser, UsageError
 
 KINDS: tuple[str, ...] = ("reference", "one-liner", "rules", "published", "learned", "tool", "external")
@@ -192,10 +192,10 @@ def find_entry(name: str) -> Entry:
     if name in DIAGNOSERS:
         return DIAGNOSERS[name]
     known = [*DIAGNOSERS, *installed()]
-    near = difflib.get_close_matches(name, known, n=1)
-    suggestion = f" Did you mean {near[0]!r}?" if near else ""
+    suggestion = did_you_mean(name, known)
+    others = "`curvebench diagnosers` lists all" if suggestion else f"Known are {', '.join(known)}"
     raise UsageError(
-        f"There is no diagnoser {name!r}.{suggestion} Known are {', '.join(known)}; your own is named as "
+        f"There is no diagnoser {name!r}.{suggestion} {others}; your own is named as "
         f"package.module:attribute, path/to/file.py:attribute or {PROGRAM}program, a fitted one by its file ({SUFFIX})."
     )
 

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard
 
@@ -22,6 +21,7 @@ from curvebench.generation.moments import branch_fault, count_updates
 from curvebench.generation.portable_math import log10
 from curvebench.generation.problems import FAMILIES
 from curvebench.generation.schedules import SHAPES, schedule_shape
+from curvebench.nearly import did_you_mean, did_you_mean_file
 from curvebench.spec import (
     HIDDEN_ACTIVATIONS,
     LABELS,
@@ -306,8 +306,7 @@ def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> RecipeFile:
     try:
         text = read_plain_file(path, MAX_FILE_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
-        near = get_close_matches(str(name_or_path), shipped, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(str(name_or_path), shipped) or did_you_mean_file(path)
         raise InputError(
             f"There is no recipe {str(name_or_path)!r}: it is neither a file nor one of {', '.join(shipped)}.{hint}"
         ) from None
