@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from curvebench.cli import completion
-from curvebench.console import say, show
+from curvebench.console import say, show_text
 from curvebench.spec import UsageError
 
 INTERRUPTED = 130
@@ -181,7 +181,7 @@ def given(**options: Any) -> dict[str, Any]:
 def show_facts(facts: Mapping[str, Any]) -> None:
     """A line for each: its name and its value."""
     width = max(map(len, facts))
-    show("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
+    show_text("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
 
 
 def look_here() -> None:

@@ -438,8 +438,13 @@ def recipes(
     if as_json:
         show_json(rows)
         return
-    numbers = {"version": "version", "n_groups": "groups", "n_runs": "runs", "n_trainings": "trainings"}
+    numbers = {
+        "version": Column("version", is_number=True, dispensable=2),
+        "n_groups": Column("groups", is_number=True, dispensable=1),
+        "n_runs": Column("runs", is_number=True),
+        "n_trainings": Column("trainings", is_number=True, dispensable=1),
+    }
     show_table(
-        [Column("name"), *(Column(title, is_number=True) for title in numbers.values()), Column("description")],
+        [Column("name"), *numbers.values(), Column("description")],
         [[row["name"], *(f"{row[key]:,}" for key in numbers), row["description"]] for row in rows],
     )

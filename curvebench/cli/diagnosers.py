@@ -30,7 +30,7 @@ from curvebench.cli.app import (
     show_facts,
     where_to_run,
 )
-from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table
+from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table, show_text
 from curvebench.spec import SPLITS, CheckFailed, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -217,16 +217,16 @@ def _show_results(results: Sequence[Result]) -> None:
     for split in dict.fromkeys(result.split for result in results):
         rows = [result for result in results if result.split == split]
         counts = rows[0].counts
-        show(f"{split}: {counts.n_runs:,} runs of {counts.n_problem_instances} problem instances")
+        show_text(f"{split}: {counts.n_runs:,} runs of {counts.n_problem_instances} problem instances")
         show_table(columns, [_result_row(result) for result in rows])
         for result in rows:
             if result.counts.n_abstained:
-                show(f"{result.diagnoser} took no action on {_abstentions(result)}")
+                show_text(f"{result.diagnoser} took no action on {_abstentions(result)}")
         show("")
-    show("value: 0 is doing nothing, 1 is the oracle; in brackets 95 % intervals")
+    show_text("value: 0 is doing nothing, 1 is the oracle; in brackets 95 % intervals")
     few = [r.split for r in results if r.counts.n_problem_instances < ENOUGH_INSTANCES]
     if few:
-        show(
+        show_text(
             f"{' and '.join(dict.fromkeys(few))}: fewer than {ENOUGH_INSTANCES} problem instances; do not compare by it"
         )
 
@@ -450,13 +450,17 @@ def compare(
         show_json([comparison.to_json() for comparison in comparisons])
         return
     for c in comparisons:
-        show(f"{c.split}: {c.n_runs:,} runs of {c.n_problem_instances} problem instances")
-        titles = (c.first, c.second, "difference", "95 % interval", "half of it")
+        show_text(f"{c.split}: {c.n_runs:,} runs of {c.n_problem_instances} problem instances")
+        titles = (c.first, c.second, "difference", "95 % interval")
+        numbers = [
+            *(Column(title, is_number=True) for title in titles),
+            Column("half of it", is_number=True, dispensable=1),
+        ]
         show_table(
-            [Column("score"), *(Column(title, is_number=True) for title in titles)],
+            [Column("score"), *numbers],
             [_difference_row(c.differences[score]) for score in (c.differences if all_scores else COMPARED)],
         )
-        show("\n".join(c.in_words()) + "\n")
+        show_text("\n".join(c.in_words()) + "\n")
 
 
 def _difference_row(difference: Difference) -> list[str]:

@@ -13,7 +13,7 @@ import typer
 
 from curvebench.cli import completion
 from curvebench.cli.app import WHO, DataFile, Force, Json, Quiet, app, look_here, show_facts
-from curvebench.console import Column, output_to_stderr, say, show, show_json, show_table
+from curvebench.console import Column, output_to_stderr, say, show_json, show_table, show_text
 from curvebench.spec import CheckFailed, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def diagnose(
     if as_json:
         show_json([verdict.to_dict() for verdict in verdicts])
     else:
-        show("\n\n".join(verdict_text(verdict) for verdict in verdicts))
+        show_text("\n\n".join(verdict_text(verdict) for verdict in verdicts))
 
 
 def _watched(read: Callable[[], list[Verdict]], every: float, patience: float) -> Verdict:
@@ -216,13 +216,13 @@ def calibrate(
         }
     )
     numbers = [Column(f"{what} {split}", is_number=True) for split in answers for what in ("judged", "right")]
-    show("\nAccuracy against coverage, by the least probability:")
+    show_text("\nAccuracy against coverage, by the least probability:")
     points = [pair for pair in zip(*curves.values(), strict=True) if pair[0].min_probability * 100 % 10 < 0.5]
     show_table(
         [Column("probability", is_number=True), *numbers],
         [[f"{pair[0].min_probability:.2f}", *_cells(pair)] for pair in points],
     )
-    show("\nWith the least probability above, by the points of the log:")
+    show_text("\nWith the least probability above, by the points of the log:")
     show_table([Column("points", is_number=True), *numbers], [[str(n), *_cells(pair)] for n, pair in counts.items()])
 
 

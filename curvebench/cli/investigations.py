@@ -10,7 +10,7 @@ import typer
 
 from curvebench.cli import completion
 from curvebench.cli.app import DataFile, Force, Json, Quiet, app, show_facts
-from curvebench.console import Column, progress_bar, say, show, show_json, show_table
+from curvebench.console import Column, progress_bar, say, show, show_json, show_table, show_text
 from curvebench.spec import CheckFailed
 
 
@@ -96,7 +96,7 @@ def claims(
     rulings = {key: measurement.verdict for key, measurement in found.measurements.items()}
     _show_claims([{"claim": key, "verdict": str(verdict)} for key, verdict in rulings.items()], as_json=False)
     if output is not None:
-        show(f"\nreport  {output / 'claims.md'}")
+        show_text(f"\nreport  {output / 'claims.md'}")
 
 
 def _show_claims(rows: Sequence[Mapping[str, str]], *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curvebench.cli.app import Json, app
-from curvebench.console import Column, show, show_json, show_table
+from curvebench.console import Column, show_json, show_table, show_text
 
 if TYPE_CHECKING:
     from curvebench.logs import Curve
@@ -49,10 +49,10 @@ def logs(
     ]
     show_table(columns, [_row(curve) for curve in curves])
     shared = [note for note in curves[0].notes if all(note in curve.notes for curve in curves)]
-    show("\n" + "\n".join(shared))
+    show_text("\n" + "\n".join(shared))
     for curve in curves:
         if own := [note for note in curve.notes if note not in shared]:
-            show("\n".join([f"{curve.run or 'The run'}:", *(f"  {note}" for note in own)]))
+            show_text("\n".join([f"{curve.run or 'The run'}:", *(f"  {note}" for note in own)]))
 
 
 def _row(curve: Curve) -> list[str]:
