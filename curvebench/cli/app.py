@@ -47,10 +47,18 @@ class Commands(TyperGroup):
             say("interrupted")
             sys.exit(INTERRUPTED)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What was asked for; an option about completion may stand without the name of a shell."""
+        return super().parse_args(ctx, [*args, ""] if args in _WITHOUT_A_SHELL else args)
+
+
+_WITHOUT_A_SHELL = (["--install-completion"], ["--show-completion"])
+
 
 app = typer.Typer(
     name="curvebench",
     cls=Commands,
+    add_completion=False,
     epilog="\n\n".join(["First steps:", *_STEPS, _EXIT_CODES]),
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

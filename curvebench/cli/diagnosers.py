@@ -268,8 +268,8 @@ def check_diagnoser(
     track: Annotated[
         str | None,
         typer.Option(
-            help="Check on this track only: curve, telemetry or config.",
-            show_default="all that it takes",
+            help="Check on this track: curve, telemetry or config; all for each that holds what it needs.",
+            show_default="the one that it needs",
             autocompletion=completion.track,
         ),
     ] = None,
@@ -281,8 +281,11 @@ def check_diagnoser(
 ) -> None:
     """Check that a diagnoser keeps the contract, on made-up curves: ordinary, odd, short and long ones.
 
-    One with fit is fitted first, on made-up curves too. Who wrote a diagnoser of somebody else's is not always known:
-    with --isolation it runs in a process of its own under limits (Linux). Exit code 1 if a check fails.
+    One with fit is fitted first, on made-up curves too. It is shown the track that it needs, as its attribute track
+    says: the training loss alone (curve) if it says nothing. With --isolation somebody else's runs in a process of its
+    own under limits (Linux).
+
+    Exit code 1 if a check fails.
 
     Example: [bold]curvebench check-diagnoser rules[/bold]
     """
@@ -295,7 +298,7 @@ def check_diagnoser(
         raise UsageError(f"{name!r} is told answers by the evaluator; there is nothing to check.")
     how = where_to_run(isolation, time_limit, memory_limit)
     with output_to_stderr():
-        look_up([name], how, track)
+        look_up([name], how, None if track == conformance.ALL else track)
     with progress_bar("checking", quiet=quiet) as report, output_to_stderr(), ExitStack() as stack:
         make = stack.enter_context(maker(name, **how)) if how else partial(resolve, name)
         try:
@@ -307,6 +310,8 @@ def check_diagnoser(
             {"diagnoser": name, "passed": not any(f.problem for f in findings), "checks": list(map(vars, findings))}
         )
     else:
+        if track is None:
+            show_text(f"{name} needs the track {findings[0].track} and is checked on it")
         rows = [[f.check, f.track, "failed" if f.problem else "passed", f.problem] for f in findings]
         show_table([Column("check"), Column("track"), Column("outcome"), Column("what went wrong")], rows)
     if failed := [f for f in findings if f.problem]:
