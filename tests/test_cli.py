@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -12,10 +13,11 @@ import h5py
 import pytest
 from command import Terminal, command
 from oracles.tiny_recipe import TINY
+from typer.main import get_command
 
 import curvebench
 from curvebench.cli import data_sets
-from curvebench.cli.app import FIRST_STEPS
+from curvebench.cli.app import FIRST_STEPS, PANELS, app
 from curvebench.data import store
 from curvebench.data.dataset import content_sha256
 from curvebench.data.phenomena import PHENOMENA, count_phenomena
@@ -30,6 +32,7 @@ from curvebench.evaluation.compare import COMPARED, compare
 from curvebench.evaluation.scores import SCORES
 from curvebench.generation import generate as generation
 from curvebench.generation import recipe as recipes
+from curvebench.generation.generate import Limits
 from curvebench.generation.label import Thresholds
 from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.spec import LABELS, SPLITS
@@ -86,6 +89,36 @@ def test_help_lists_all_commands_and_what_to_do_first():
     for step in FIRST_STEPS:
         assert step in help_
     assert "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal" in help_
+
+
+def test_every_command_stands_below_a_title_of_the_help():
+    placed = [name for names in PANELS.values() for name in names]
+    assert sorted(placed) == sorted(get_command(app).commands)
+    help_ = command("--help").out
+    assert [help_.index(f" {title} ─") for title in PANELS] == sorted(help_.index(f" {title} ─") for title in PANELS)
+    assert [help_.index(f"│ {name} ") for name in placed] == sorted(help_.index(f"│ {name} ") for name in placed)
+
+
+def test_help_flows_as_wide_as_the_terminal(monkeypatch):
+    for width in (60, 80, 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        prose = command("evaluate", "--help").out.split("Example: ")[0].split("\n" + " " * width + "\n")
+        assert max(map(len, prose)) > 0
+        for paragraph in prose:
+            lines = paragraph.strip().splitlines()
+            for line, below in itertools.pairwise(lines):
+                assert len(line.rstrip()) + len(below.split()[0]) + 1 >= width - 2, "no line ends before it must"
+
+
+def test_help_states_the_limits_that_hold():
+    help_ = " ".join(command("generate", "--help").out.replace("│", " ").split())
+    limits = Limits()
+    for option, limit in {
+        "--max-runs": f"{limits.max_runs:,}",
+        "--max-bytes": f"{limits.max_bytes // 2**30} GiB",
+        "--max-memory": f"{limits.max_memory // 2**30} GiB",
+    }.items():
+        assert f"[default: ({limit})]" in help_.split(option, 1)[1].split(" --")[0]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

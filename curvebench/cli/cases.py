@@ -51,7 +51,7 @@ def evaluate_cases(
     force: Force = False,
     check: Annotated[
         Path | None,
-        typer.Option(metavar="STORED", help="Ask the diagnosers of a stored result again and compare."),
+        typer.Option(metavar="STORED", help="Ask the diagnosers of a file that -o wrote again, and compare."),
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,

@@ -59,7 +59,8 @@ def evaluate(
     split: Annotated[
         list[str] | None,
         typer.Option(
-            help="Split to score on; may be repeated.",
+            metavar="SPLIT",
+            help="Split to score on: train, test or test_ood; may be repeated.",
             show_default="test and test_ood",
             autocompletion=completion.split,
         ),
@@ -67,6 +68,7 @@ def evaluate(
     track: Annotated[
         str | None,
         typer.Option(
+            metavar="TRACK",
             help="What diagnosers are shown: curve, telemetry or config.",
             show_default="what each needs",
             autocompletion=completion.track,
@@ -268,6 +270,7 @@ def check_diagnoser(
     track: Annotated[
         str | None,
         typer.Option(
+            metavar="TRACK",
             help="Check on this track: curve, telemetry or config; all for each that holds what it needs.",
             show_default="the one that it needs",
             autocompletion=completion.track,
@@ -327,7 +330,7 @@ def fit(
             "--diagnoser",
             "-d",
             metavar="NAME",
-            help="Name of a learned diagnoser.",
+            help="Name of a learned diagnoser, as curvebench diagnosers lists them.",
             show_default=False,
             autocompletion=completion.learned_diagnoser,
         ),
@@ -336,6 +339,7 @@ def fit(
     track: Annotated[
         str | None,
         typer.Option(
+            metavar="TRACK",
             help="What it is shown: curve, telemetry or config.",
             show_default="the least it needs",
             autocompletion=completion.track,
@@ -403,7 +407,7 @@ def compare(
         str,
         typer.Argument(
             metavar="A",
-            help="Diagnoser, or stored result (.json).",
+            help=f"{WHO}; or a stored result (.json).",
             show_default=False,
             autocompletion=completion.diagnoser_or_result,
         ),
@@ -412,7 +416,7 @@ def compare(
         str,
         typer.Argument(
             metavar="B",
-            help="Diagnoser, or stored result.",
+            help="The other one, named likewise.",
             show_default=False,
             autocompletion=completion.diagnoser_or_result,
         ),
@@ -420,7 +424,8 @@ def compare(
     split: Annotated[
         list[str] | None,
         typer.Option(
-            help="Split to compare on; may be repeated.",
+            metavar="SPLIT",
+            help="Split to compare on: train, test or test_ood; may be repeated.",
             show_default="test and test_ood",
             autocompletion=completion.split,
         ),

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from curvebench.diagnosis import Verdict
     from curvebench.diagnosis.calibration import Point
 
-Logs = Annotated[
-    list[Path], typer.Argument(metavar="LOG...", help="Logs: files, or folders of runs.", show_default=False)
-]
+Logs = Annotated[list[Path], typer.Argument(metavar="LOG", help="Logs: files, or folders of runs.", show_default=False)]
 
 
 @app.command()
@@ -44,17 +42,28 @@ def diagnose(
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow a growing log; speak once, when it is firm.")] = False,
-    every: Annotated[float, typer.Option(min=0.05, metavar="SECONDS", help="With --watch: between two looks.")] = 10,
+    every: Annotated[
+        float, typer.Option(min=0.05, metavar="SECONDS", help="With --watch: the time between two looks.")
+    ] = 10,
     patience: Annotated[
         float,
         typer.Option(min=0, metavar="SECONDS", help="With --watch: a log that is silent for so long has ended."),
     ] = 1800,
-    x: Annotated[str | None, typer.Option(help="Name of the steps.", show_default="found")] = None,
-    y: Annotated[str | None, typer.Option(help="Name of the training loss.", show_default="found")] = None,
-    lr: Annotated[str | None, typer.Option(help="Name of the learning rate.", show_default="found")] = None,
+    x: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name under which the steps are logged.", show_default="found")
+    ] = None,
+    y: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name under which the training loss is logged.", show_default="found"),
+    ] = None,
+    lr: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name under which the learning rate is logged.", show_default="found"),
+    ] = None,
     optimizer: Annotated[
         str | None,
         typer.Option(
+            metavar="NAME",
             help="Optimiser of the run, for diagnosers that look at it.",
             show_default=False,
             autocompletion=completion.optimizer,
@@ -158,7 +167,7 @@ def calibrate(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Find from where on curvebench diagnose gives a verdict: accuracy against coverage on held-out runs.
+    """Find how sure curvebench diagnose must be to give a verdict: accuracy against coverage on held-out runs.
 
     The limits are chosen on the split test of FILE, whose runs were logged anew with few points and many, and checked
     on test_ood, which took no part.

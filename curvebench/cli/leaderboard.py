@@ -18,6 +18,7 @@ from curvebench.cli.app import (
     MemoryLimit,
     Quiet,
     TimeLimit,
+    Workers,
     app,
     diagnosers_option,
     look_up,
@@ -34,9 +35,6 @@ leaderboard = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode="
 app.add_typer(leaderboard, name="leaderboard", help="Make, check, repeat and show stored results.")
 
 Results = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of results.")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, max=4096, help="Processes. Default: all cores.", show_default=False)
-]
 
 
 @leaderboard.command()
@@ -147,7 +145,7 @@ def _work(what: str, work: Callable[[T], Path], items: Sequence[T], workers: int
 
 @leaderboard.command()
 def verify(
-    results: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Folder of results.")] = RESULTS,
+    results: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of results.")] = RESULTS,
     data: Annotated[
         Path | None,
         typer.Option(

@@ -21,9 +21,17 @@ def logs(
     path: Annotated[
         Path, typer.Argument(metavar="PATH", help="A log: a file, or a folder of runs.", show_default=False)
     ],
-    x: Annotated[str | None, typer.Option(help="Name of the steps.", show_default="found")] = None,
-    y: Annotated[str | None, typer.Option(help="Name of the training loss.", show_default="found")] = None,
-    lr: Annotated[str | None, typer.Option(help="Name of the learning rate.", show_default="found")] = None,
+    x: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name under which the steps are logged.", show_default="found")
+    ] = None,
+    y: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name under which the training loss is logged.", show_default="found"),
+    ] = None,
+    lr: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name under which the learning rate is logged.", show_default="found"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the loss curves in a training log, and what had to be decided to read them.
