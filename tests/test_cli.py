@@ -390,6 +390,16 @@ def test_plot(file, dataset, tmp_path):
     assert command("plot", file, run, "-o", tmp_path / "run.svg", "--force").code == 0
 
 
+def test_plot_injected(file, tmp_path):
+    done = command("plot", file, "--injected", "-o", tmp_path / "injected.svg")
+    assert (done.code, done.out, done.err) == (0, f"picture  {tmp_path / 'injected.svg'}\n", "")
+    assert (tmp_path / "injected.svg").read_text().startswith("<?xml")
+    assert command("plot", file, "--injected", "-o", tmp_path / "injected.svg").code == 2, "it is not replaced"
+    done = command("plot", file, "--injected", "--lookalikes", "-o", tmp_path / "other.svg")
+    assert (done.code, "ask for one of them" in done.err) == (2, True)
+    assert not (tmp_path / "other.svg").exists()
+
+
 def test_phenomena(file, dataset, tmp_path):
     done = command("phenomena", file, "-o", tmp_path / "all.svg", "--json")
     assert (done.code, done.err) == (0, "")
