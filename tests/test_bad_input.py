@@ -151,6 +151,19 @@ READERS = {
 """Command that reads a data set -> what else it is given."""
 
 
+@pytest.mark.parametrize(
+    "arguments", [*([name, "NAME", *more] for name, more in READERS.items()), ["evaluate", "mini", "--fit-on", "NAME"],
+    ["leaderboard", "run", "NAME", "-d", "rules"], ["leaderboard", "rerun", "NAME", "--seed", "8"],
+    ["export", "NAME", "--to", "ts", "-o", "out"]]
+)  # fmt: skip
+def test_a_name_that_no_file_can_have(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "x" * 300 + ".h5"
+    said = refuses(BAD_INPUT, *(name if word == "NAME" else word for word in arguments), folder=tmp_path)
+    assert name in said
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("make", FAULTY, ids=lambda make: make.__name__)
 def test_faulty_data_sets(make, name, image, tmp_path, monkeypatch):

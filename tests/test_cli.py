@@ -540,7 +540,12 @@ def test_what_diagnosers_write_past_python_goes_to_standard_error(file, outsider
 
 @pytest.mark.parametrize(
     ("bad", "words"),
-    [("nonsense", "AttributeError"), ("np", "module is no diagnoser"), ("NeedsAll", "needs the track 'config'")],
+    [
+        ("nonsense", "there is no 'nonsense' in"),
+        ("Confuse", "Did you mean 'Confused'"),
+        ("np", "module is no diagnoser"),
+        ("NeedsAll", "needs the track 'config'"),
+    ],
 )
 def test_all_diagnosers_are_looked_up_before_any_is_scored(bad, words, file, outsider, monkeypatch):
     monkeypatch.setattr(evaluation, "evaluate", lambda *arguments, **options: pytest.fail("it went to work"))

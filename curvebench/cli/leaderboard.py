@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -98,7 +99,7 @@ def run(
 
 def _with_labels(file: Path, results: Path) -> list[Path]:
     """What a diagnoser must not see: the data set, and results, for answers of the oracle tell labels."""
-    return [file, *([results] if results.is_dir() else [])]
+    return [file, *([results] if os.path.isdir(results) else [])]
 
 
 def _show_made(rows: Sequence[dict[str, object]]) -> None:
@@ -242,7 +243,7 @@ def rerun(
         paths, obstacles = awaiting_rerun(data_set, results, seed, names=diagnoser, may_replace=replace, how=how)
     for obstacle in obstacles:
         say(f"note: {obstacle}")
-    if paths and not target.exists():
+    if paths and not os.path.exists(target):
         with progress_bar("training", quiet=quiet) as report:
             generate(
                 other,
