@@ -363,6 +363,22 @@ def test_output_that_is_a_folder(writer, tmp_path):
     refuses(USAGE, *writer(), "--force", words="it is a folder", folder=tmp_path)
 
 
+@pytest.mark.parametrize("output", ["", ".", "/", ".."])
+def test_output_that_has_no_name(output, tmp_path, monkeypatch):
+    (tmp_path / "tiny.toml").write_text(TINY)
+    monkeypatch.chdir(tmp_path)
+    refuses(
+        USAGE,
+        "generate",
+        "tiny.toml",
+        "-q",
+        "-o",
+        output,
+        words=("cannot be written", "already exists")[output.endswith("/")],
+    )
+    assert os.listdir(tmp_path) == ["tiny.toml"]
+
+
 def test_output_that_exists(writer, tmp_path):
     writer()[3].write_text("precious")
     refuses(USAGE, *writer(), words="already exists", folder=tmp_path)

@@ -142,7 +142,9 @@ def _watched(read: Callable[[], list[Verdict]], every: float, patience: float) -
         if is_firm:
             return last
     if last is None:
-        raise CheckFailed(f"Nothing that can be read was logged for {patience:g} seconds. At last: {why_not}")
+        raise CheckFailed(
+            f"Nothing that can be read was logged for {patience:g} seconds.{why_not and f' At last: {why_not}'}"
+        )
     why = " ".join(last.abstains_because) or "The looks did not agree for long enough."
     raise CheckFailed(f"The log was silent for {patience:g} seconds before the verdict was firm. At last: {why}")
 
