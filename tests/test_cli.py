@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -185,11 +186,16 @@ def test_the_installed_program(file, tmp_path):
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == f"error: {tmp_path / 'missing.h5'}: there is no such file.\n"
 
-    end_to_read, end_to_write = os.pipe()
-    os.close(end_to_read)
-    done = subprocess.run([*program, "info", file], stdout=end_to_write, stderr=subprocess.PIPE, timeout=100)
-    os.close(end_to_write)
-    assert (done.returncode, done.stderr) == (0, b"")
+    for arguments in (["info", file], ["info", "--help"]):
+        end_to_read, end_to_write = os.pipe()
+        os.close(end_to_read)
+        done = subprocess.run([*program, *arguments], stdout=end_to_write, stderr=subprocess.PIPE, timeout=100)
+        os.close(end_to_write)
+        assert (done.returncode, done.stderr) == (0, b"")
+    for closed, arguments, code in ((">&-", ["info", file], 0), ("2>&-", ["info", tmp_path / "missing.h5"], 3)):
+        line = f"{shlex.join(map(str, [*program, *arguments]))} {closed}"
+        done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=100)
+        assert (done.returncode, done.stdout, done.stderr) == (code, b"", b""), "nobody listens, and nothing breaks"
 
     for arguments in (["info", file], ["info", file, "--json"], ["--version"], ["--help"], ["info", "--help"], []):
         with open("/dev/full", "w") as full:
@@ -421,6 +427,7 @@ def test_phenomena(file, dataset, tmp_path):
 OUTSIDER = """
 import ctypes
 import os
+import shlex
 import subprocess
 import sys
 

@@ -40,6 +40,9 @@ __all__ = [
 
 def main() -> None:
     """Run the command line; an error becomes one sentence and its exit code, 4 for what nobody foresaw."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed, as `>&-` does
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")  # names of files are not always text

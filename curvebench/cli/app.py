@@ -54,7 +54,10 @@ class _Context(typer.Context):
     def get_help(self) -> str:
         """What typer makes of it; most it writes itself."""
         with writing_output():
-            text = super().get_help()
+            try:
+                text = super().get_help()
+            except SystemExit:  # rich gives up with 1 where the reader has gone; `show` does with 0
+                raise SystemExit(0) from None
             sys.stdout.flush()
         return text
 
