@@ -241,8 +241,8 @@ def wrap(line: str, width: int) -> list[str]:
 
     Where it begins with a label and a gap of two spaces or more, it goes on below what follows the gap.
 
-    >>> wrap("  evidence  It fell by half.", 22)
-    ['  evidence  It fell by', '            half.']
+    >>> wrap("  evidence  It fell by half, then rose.", 32)
+    ['  evidence  It fell by half,', '            then rose.']
     """
     if cell_width(line) <= width:
         return [line]
