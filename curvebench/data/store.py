@@ -526,7 +526,7 @@ def open_table(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> D
     Raises:
         InputError: as for `load`; of a shard only when it is read.
     """
-    if locate(path).is_dir():
+    if os.path.isdir(locate(path)):
         return open_folder(locate(path), partial(read_columns, max_bytes=max_bytes))
     with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
         dataset, _ = _load(file, max_bytes)
@@ -563,7 +563,7 @@ def verify(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Repor
         InputError: `load` could not read it.
         CheckFailed: it can be read, but its content is not what was written.
     """
-    if locate(path).is_dir():
+    if os.path.isdir(locate(path)):
         return _verify_folder(open_folder(locate(path), partial(read_columns, max_bytes=max_bytes)))
     with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
         dataset, stated = _load(file, max_bytes)
@@ -780,7 +780,7 @@ def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened | OpenedFolder]:
         InputError: as for `load`; also while the block reads rows.
     """
     path = locate(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         opened = OpenedFolder(open_folder(path, read_columns))
         check_names(opened.folder, opened.column("run"))
         yield opened
