@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # tests run side by side, and threads that wait for each other crawl there
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other crawl beside others
 
 import hashlib
 from collections.abc import Callable
