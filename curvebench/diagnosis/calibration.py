@@ -7,11 +7,12 @@ remedies helps it (`other`), whatever it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from curvebench.data.dataset import Dataset, content_sha256
+from curvebench.data.dataset import Dataset, joint_sha256
 from curvebench.diagnosers.learned.as_logged import logged_in
 from curvebench.diagnosis.precedents import Library, novelties
 from curvebench.diagnosis.verdict import Limits
@@ -55,6 +56,11 @@ class Answers:
         """Those of some logs, (n_logs,) bool."""
         return Answers(*(getattr(self, field.name)[rows] for field in fields(self)))
 
+    @staticmethod
+    def joined(parts: Sequence[Answers]) -> Answers:
+        """Those of all parts, one after the other."""
+        return Answers(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Answers)))
+
 
 @dataclass(frozen=True)
 class Point:
@@ -74,7 +80,8 @@ class Point:
 def ask(dataset: Dataset, split: str, diagnoser: Diagnoser, library: Library) -> Answers:
     """What a diagnoser says of a split's runs, logged in every way.
 
-    Every run is logged with each of `COUNTS`, one as means and the next as samples in turn. What a diagnoser may lack
+    Every run is logged with each of `COUNTS`, one as means and the next as samples in turn, neither with the loss
+    before any update, which few logs have. What a diagnoser may lack
     is hidden from it, but for the learning rate of every second run: logs have little else, and some have that.
 
     Raises:
@@ -96,12 +103,12 @@ def ask(dataset: Dataset, split: str, diagnoser: Diagnoser, library: Library) ->
         for rows in (np.flatnonzero((np.arange(len(X)) // 2 + turn + mean) % 2 == 0),)
         if len(rows)
     ]
-    return Answers(*(np.concatenate([getattr(one, field.name) for one in asked]) for field in fields(Answers)))
+    return Answers.joined(asked)
 
 
 def _asked(X: Float, accepted: Bool, diagnoser: Diagnoser, library: Library, count: int, *, mean: bool) -> Answers:
     """What is said of the curves X (n, n_channels, n_points) logged with so many points."""
-    seen = logged_in(X, count, mean=mean).astype(np.float32)
+    seen = logged_in(X if mean else X[:, :, 1:], count, mean=mean).astype(np.float32)
     said = np.asarray(diagnoser.predict_proba(seen))
     is_right = accepted[np.arange(len(said)), said.argmax(axis=1)]
     rate = CHANNELS.index("learning_rate")
@@ -110,7 +117,7 @@ def _asked(X: Float, accepted: Bool, diagnoser: Diagnoser, library: Library, cou
     return Answers(np.full(len(said), count), has_rate, said.max(axis=1), novelty, is_right)
 
 
-def calibrated(answers: Answers, dataset: Dataset, model_sha256: str, accuracy: float = ACCURACY) -> Limits:
+def calibrated(answers: Answers, datasets: Sequence[Dataset], model_sha256: str, accuracy: float = ACCURACY) -> Limits:
     """The limits that judge as many logs as possible with the accuracy that is aimed at.
 
     The limit of novelty leaves out `MOST_UNLIKE` of all logs. The least probability is the lowest of `THRESHOLDS` with
@@ -119,7 +126,7 @@ def calibrated(answers: Answers, dataset: Dataset, model_sha256: str, accuracy: 
 
     Args:
         answers: of runs that neither the diagnoser nor the library saw.
-        dataset: where they come from.
+        datasets: where they come from.
         model_sha256: of the file of the diagnoser.
         accuracy: share of the judged logs that has to be judged rightly.
 
@@ -136,7 +143,7 @@ def calibrated(answers: Answers, dataset: Dataset, model_sha256: str, accuracy: 
     counts = [count for count, point in of_count.items() if (point.accuracy or 0.0) >= accuracy]
     if not counts:
         raise InputError(f"No number of points is enough for {accuracy:.0%} to be right; fit on more runs.")
-    return Limits(least, counts[0], max_novelty, accuracy, content_sha256(dataset), model_sha256)
+    return Limits(least, counts[0], max_novelty, accuracy, joint_sha256(datasets), model_sha256)
 
 
 def frontier(answers: Answers) -> list[Point]:

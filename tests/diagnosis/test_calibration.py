@@ -26,7 +26,7 @@ def made_up(n: int = 8000, seed: int = 0) -> Answers:
 
 def test_the_limits_reach_the_accuracy_with_the_most_coverage():
     answers = made_up()
-    limits = calibrated(answers, MINI, "model")
+    limits = calibrated(answers, [MINI], "model")
     known = answers.select(answers.novelty <= limits.max_novelty)
     reaching = [p for p in frontier(known) if p.accuracy is not None and p.accuracy >= 0.8]
     assert limits.min_probability == min(p.min_probability for p in reaching)
@@ -49,7 +49,7 @@ def test_what_cannot_be_reached_is_said():
     answers = made_up()
     hopeless = replace(answers, is_right=np.zeros(len(answers.n_points), dtype=bool))
     with pytest.raises(InputError, match="No probability is high enough"):
-        calibrated(hopeless, MINI, "model")
+        calibrated(hopeless, [MINI], "model")
 
 
 def test_asking_about_real_runs():

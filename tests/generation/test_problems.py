@@ -457,6 +457,7 @@ GOLDEN = {
     "label_sets": "9418fa843dece9e3",
     "shares": "5b5987305e57451d",
     "noisy_labels": "0bc809f825bfc7f5",
+    "many_classes": "0000000000000000",
     "sequences": "d24f996136894bf0",
     "parabola": "0e23e27a2129fff1",
     "quartic": "b91bf1c2e373b821",

@@ -54,6 +54,22 @@ def make_noisy_labels(index: int, master_seed: int, n_train: int, n_val: int) ->
     )
 
 
+def make_many_classes(index: int, master_seed: int, n_train: int, n_val: int) -> Problem:
+    """10 to 40 classes of a Gaussian cloud each in 8 to 16 dimensions, some near others; 0 to 30 % random labels."""
+    parameters, examples, noise = instance_streams("many_classes", index, master_seed)
+    n_classes, n_inputs = integer_between(parameters, 10, 40), integer_between(parameters, 8, 16)
+    separation = number_between(parameters, 2.0, 4.0)
+    centres = parameters.normal((n_classes, 1, n_inputs)) * (separation * math.sqrt(2.0 / n_inputs))
+    return _problem_around(
+        centres,
+        scatter=1.0,
+        label_noise=number_between(parameters, 0.0, 0.3),
+        streams=(examples, noise),
+        identity=("many_classes", index, "multiclass"),
+        sizes=(n_train, n_val),
+    )
+
+
 def make_moons(index: int, master_seed: int, n_train: int, n_val: int) -> Problem:
     """Two interleaved half-circles of radius 1, turned by any angle; scatter 0.05 to 0.25, 2 to 15 % random labels.
 
