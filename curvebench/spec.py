@@ -18,10 +18,22 @@ Bool = NDArray[np.bool_]
 # ---------------------------------------------------------------------------------------------- errors
 
 
+LONGEST_SENTENCE = 8_000
+"""Characters of an error; what is told of a file that nobody vouches for may be as long as the file."""
+
+
 class CurveBenchError(Exception):
-    """A failure that is explained in one sentence; `exit_code` is what the command line ends with."""
+    """A failure that is explained in one sentence; `exit_code` is what the command line ends with.
+
+    >>> str(InputError("a" * 9_000))[7_990:]
+    'aaaaaaaaaa… (1,000 more characters)'
+    """
 
     exit_code = 4
+
+    def __init__(self, sentence: str = "") -> None:
+        n_more = len(sentence) - LONGEST_SENTENCE
+        super().__init__(sentence if n_more <= 0 else f"{sentence[:LONGEST_SENTENCE]}… ({n_more:,} more characters)")
 
 
 class CheckFailed(CurveBenchError):  # noqa: N818 - a check that fails is no error of the program

@@ -257,11 +257,12 @@ def test_a_recipe_with_ten_faults_is_told_all_of_them_at_once(tmp_path):
         (b"name = ", "not valid TOML"),
         (b"a = [" * 10_000, "not valid TOML"),
         (b"a = [" * 100_000, "the text has 500000 bytes"),
+        (b"a" + b".a" * 25_000 + b" = 1", "a line has 25000 dots; at most 200 are read"),
         (b"#" * 2_000_000, "it has more than 1,048,576 bytes"),
         (b'format = 1\n"name" = 3', "faults"),
         (None, "cannot be read"),
     ],
-    ids=["junk", "picture", "empty", "cut-short", "deep", "long", "huge", "wrong", "folder"],
+    ids=["junk", "picture", "empty", "cut-short", "deep", "long", "dots", "huge", "wrong", "folder"],
 )
 def test_recipes_that_are_none(content, words, tmp_path):
     path = tmp_path / "recipe.toml"

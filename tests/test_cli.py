@@ -15,6 +15,7 @@ from oracles.tiny_recipe import TINY
 
 import curvebench
 from curvebench.cli import data_sets
+from curvebench.cli.app import FIRST_STEPS
 from curvebench.data import store
 from curvebench.data.dataset import content_sha256
 from curvebench.data.phenomena import PHENOMENA, count_phenomena
@@ -67,14 +68,24 @@ def lengths(text):
 # ------------------------------------------------------------------------------------------- first contact
 
 
-def test_without_arguments_help_and_what_to_do_first():
+def test_without_arguments_it_says_what_to_do_first():
     done = command()
     assert (done.code, done.err) == (0, "")
-    assert done.out == command("--help").out
+    assert done.out.index("What to do first:") < done.out.index("curvebench evaluate mini ")
+    assert len(done.out.splitlines()) < 20, "it is seen at a glance"
+    for width in (60, 80, 200):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COLUMNS", str(width))
+            assert max(lengths(command(out=Terminal).out.split("\n", 1)[1])) <= width
+
+
+def test_help_lists_all_commands_and_what_to_do_first():
+    help_ = command("--help").out
     for name in COMMANDS:
-        assert f" {name} " in done.out
-    assert "curvebench generate quick -o quick.h5" in done.out
-    assert "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal" in done.out
+        assert f" {name} " in help_
+    for step in FIRST_STEPS:
+        assert step in help_
+    assert "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal" in help_
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -804,6 +815,28 @@ def test_check_diagnoser(outsider):
     for name, words in (("oracle", "told answers"), ("rulez", "Did you mean"), ("missing.py:x", "no file")):
         done = command("check-diagnoser", name)
         assert (done.code, words in done.err) == (2, True)
+
+
+def test_a_stranger_is_checked_in_a_process_of_its_own(tmp_path, monkeypatch):
+    (tmp_path / "stranger.py").write_text(
+        "import os\nimport numpy as np\nopen('PID', 'w').write(str(os.getpid()))\n"
+        "def leaves_on_nan(curve):\n    if np.isnan(curve).all(): os._exit(7)\n    return 'healthy'\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    name = ("check-diagnoser", "stranger.py:leaves_on_nan", "--isolation", "process")
+    done = command(*name, "--track", "curve", "--json")
+    assert done.code == 1
+    problems = {check["check"]: check["problem"] for check in done.json["checks"] if check["problem"]}
+    left = "The diagnoser ended with the exit status 7."
+    assert problems == {
+        "constant curves": f"Curves with every value nan: {left}",
+        "lengths": f"Curves with 1 points: {left}",
+    }
+    assert (tmp_path / "PID").read_text() != str(os.getpid())
+    for options in (("--time-limit", "-1"), ("--memory-limit", "nan"), ("--memory-limit", "1e30")):
+        assert command(*name, *options).code == 2
+    done = command("check-diagnoser", "rules", "--time-limit", "9")
+    assert (done.code, "give --isolation process or namespace too" in done.err) == (2, True)
 
 
 def test_json_is_plain_ascii(file):

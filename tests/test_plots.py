@@ -273,7 +273,7 @@ def test_lookalikes_become_a_file(flat, tmp_path):
     runs = plots.save_plot(flat, None, tmp_path / "a.png", lookalikes=True)
     assert len(runs) == 20
     assert _png_chunks((tmp_path / "a.png").read_bytes())
-    with pytest.raises(UsageError, match="Either a run is drawn or plateaus"):
+    with pytest.raises(UsageError, match="ask for one of them"):
         plots.save_plot(flat, runs[0], tmp_path / "b.png", lookalikes=True)
 
 

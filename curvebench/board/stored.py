@@ -1,12 +1,18 @@
 """Reads stored results: one JSON file for each diagnoser and data set, and its answers beside it.
 
 Whoever wrote them is not trusted: what does not look as it should is refused in a sentence, before anything is shown.
+
+`curvebench.evaluation.report` reads the same files, to compute every number in them again; for that it wants all
+answers, exactly the keys that it writes, and the evaluation behind it. A page shows what is in the JSON: it is rendered
+without the answers, from results that may say more, by parts that know nothing of evaluations. A test holds
+both together.
 """
 
 from __future__ import annotations
 
 import io
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -329,6 +335,7 @@ class AnswerFile:
 _UNREADABLE = (
     *(OSError, ValueError, EOFError, KeyError, TypeError, MemoryError, RuntimeError),  # the last if it is too deep too
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
+    *(SyntaxError, tokenize.TokenError),  # of a header, which NumPy reads as Python writes it
 )
 """What zipfile and NumPy make of a file that is none of theirs."""
 

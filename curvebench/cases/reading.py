@@ -20,12 +20,13 @@ from curvebench.logs.files import decode, read_bytes
 from curvebench.logs.json_text import parse, parse_document
 from curvebench.logs.limits import MAX_LINE, MAX_TEXT_BYTES
 from curvebench.logs.numbers import number_of
+from curvebench.nearly import did_you_mean_file
 from curvebench.spec import InputError, UsageError
 
 WILD = "wild"
 """The cases that come with the package: figures printed in public threads."""
 
-_SHIPPED = {WILD: Path(__file__).parents[1] / "data" / "wild.json"}
+SHIPPED = {WILD: Path(__file__).parents[1] / "data" / "wild.json"}
 
 MAX_CASES = 10_000
 """Of a file; one with more is refused."""
@@ -64,11 +65,11 @@ def read_cases(name_or_path: str | Path) -> Cases:
     path = Path(name_or_path)
     name = path.name
     if not os.path.exists(path):
-        if str(name_or_path) not in _SHIPPED:
-            near = difflib.get_close_matches(str(name_or_path), _SHIPPED, n=1)
-            hint = f" Did you mean {near[0]!r}, which comes with the package?" if near else ""
+        if str(name_or_path) not in SHIPPED:
+            near = difflib.get_close_matches(str(name_or_path), SHIPPED, n=1)
+            hint = f" Did you mean {near[0]!r}, which comes with the package?" if near else did_you_mean_file(path)
             raise UsageError(f"There is no file {name_or_path}.{hint}")
-        name, path = str(name_or_path), _SHIPPED[str(name_or_path)]
+        name, path = str(name_or_path), SHIPPED[str(name_or_path)]
     try:
         data, notes = read_bytes(path, MAX_TEXT_BYTES)
         text = decode(data, notes)

@@ -10,8 +10,8 @@ import typer
 
 from curvebench import __version__
 from curvebench.cli import cases, data_sets, diagnosers, diagnosis, interchange, investigations, leaderboard, logs
-from curvebench.cli.app import app
-from curvebench.console import flush_output, say, show
+from curvebench.cli.app import FIRST_STEPS, WHAT_NEXT, app
+from curvebench.console import Column, flush_output, say, show, show_table
 from curvebench.spec import CurveBenchError
 
 __all__ = [
@@ -70,4 +70,8 @@ def _options(
 ) -> None:
     """Loss curves labelled by what would really have helped, and scores for methods that diagnose them."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        show("Loss curves labelled by what would really have helped, and scores for methods that diagnose them.\n")
+        for title, steps in (("What to do first:", FIRST_STEPS), ("And then:", WHAT_NEXT)):
+            show(title)
+            show_table([Column("command"), Column("what it does")], [*map(list, steps.items())], has_titles=False)
+            show("")

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from curvebench.cli import completion
 from curvebench.console import say, show
+from curvebench.spec import UsageError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
-FIRST_STEPS = """First steps:
+FIRST_STEPS = {
+    "curvebench evaluate mini": "score the reference classifier on a small data set that comes with the package",
+    "curvebench plot mini -o gallery.png": "see what the labels mean",
+    "curvebench generate quick -o quick.h5": "train and label a small data set; under a minute",
+    "curvebench diagnose LOG": "what is wrong with a training run of yours, from its log",
+}
+"""Command -> what it is good for, in the order in which a newcomer may try them."""
 
-[bold]curvebench generate quick -o quick.h5[/bold]  train and label a small data set
+WHAT_NEXT = {
+    "curvebench --help": "all commands",
+    "curvebench COMMAND --help": "one of them, with an example",
+    "curvebench --install-completion": "have the shell complete commands and names on Tab",
+}
 
-[bold]curvebench plot quick.h5 -o gallery.png[/bold]  see what the labels mean
-
-[bold]curvebench evaluate quick.h5[/bold]  score the reference classifier on it
-
-Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal error, 130 interrupted."""
+_EXIT_CODES = "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal error, 130 interrupted."
+_STEPS = [f"[bold]{step}[/bold]  {what}" for step, what in FIRST_STEPS.items()]
 
 
 class Commands(TyperGroup):
@@ -42,7 +51,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="curvebench",
     cls=Commands,
-    epilog=FIRST_STEPS,
+    epilog="\n\n".join(["First steps:", *_STEPS, _EXIT_CODES]),
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -56,6 +65,7 @@ DataFile = Annotated[
         metavar="FILE",
         help="A data set: a file, a folder of shards, or mini, which comes with the package.",
         show_default=False,
+        autocompletion=completion.data_set,
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)]
@@ -66,7 +76,97 @@ WHO = "Name, package.module:attribute, file.py:attribute, exec:program or model.
 
 def diagnosers_option(by_default: str, who: str = WHO) -> Any:
     """The option that names diagnosers, with what it says about who is asked without it."""
-    return typer.Option("--diagnoser", "-d", metavar="NAME", help=f"{who}; may be repeated.", show_default=by_default)
+    return typer.Option(
+        "--diagnoser",
+        "-d",
+        metavar="NAME",
+        help=f"{who}; may be repeated.",
+        show_default=by_default,
+        autocompletion=completion.diagnoser,
+    )
+
+
+Isolation = Annotated[
+    str,
+    typer.Option(
+        help="Where diagnosers run: none (in this process), process or namespace.",
+        autocompletion=completion.isolation,
+    ),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="For each question to an isolated diagnoser.", show_default="600"),
+]
+MemoryLimit = Annotated[
+    float | None, typer.Option(metavar="MIB", help="Of an isolated diagnoser.", show_default="4096")
+]
+
+
+def where_to_run(
+    isolation: str, time_limit: float | None, memory_limit: float | None, hidden: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """The arguments of an evaluation that say where diagnosers run, from the options; none for in this process.
+
+    Args:
+        isolation: one of `curvebench.evaluation.isolation.ISOLATIONS`.
+        time_limit: seconds.
+        memory_limit: MiB.
+        hidden: what a diagnoser finds empty in a namespace.
+
+    Raises:
+        UsageError: there is no such isolation, or limits without one.
+    """
+    from curvebench.evaluation.isolation import check_isolation
+    from curvebench.processes import ProcessLimits
+
+    check_isolation(isolation)
+    if isolation == "none":
+        if time_limit is not None or memory_limit is not None:
+            raise UsageError("Limits hold for isolated diagnosers: give --isolation process or namespace too.")
+        return {}
+    memory_bytes = None if memory_limit is None else _bytes(memory_limit)
+    limits = ProcessLimits(**given(seconds=time_limit, memory_bytes=memory_bytes))
+    return {"isolation": isolation, "limits": limits, "hidden": list(hidden)}
+
+
+def _bytes(mib: float) -> int:
+    if not 0 < mib < 2**43:
+        raise UsageError(f"--memory-limit is {mib} MiB; it must be positive and no more than a machine can have.")
+    return int(mib * 2**20)
+
+
+def look_up(names: Sequence[str], how: Mapping[str, Any], track: str | None = None) -> None:
+    """Complain of who cannot be asked before any work, and let modules of the current folder be found.
+
+    Nothing is run of a diagnoser that is to be isolated; what is wrong with it becomes its status.
+
+    Args:
+        names: of diagnosers.
+        how: what `where_to_run` returned.
+        track: what they are to be shown.
+
+    Raises:
+        UsageError: there is none of that name, or it does not take the track.
+        InputError: it is the path of a file that is no model.
+    """
+    from curvebench.diagnosers import check_name, is_reference, resolve
+    from curvebench.evaluation.evaluate import checked_track
+
+    if any(":" in name for name in names):
+        look_here()
+    for name in names:
+        if is_reference(name):
+            continue
+        if how:
+            check_name(name)
+            continue
+        candidate = resolve(name)
+        try:
+            checked_track(candidate, track)
+        except (UsageError, KeyboardInterrupt):
+            raise
+        except BaseException:  # its property `track` raises, which will be its result
+            say(f"note: {name} does not say which track it needs")
 
 
 ENOUGH_INSTANCES = 20

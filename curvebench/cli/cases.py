@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curvebench.cli import completion
 from curvebench.cli.app import ENOUGH_INSTANCES, Force, Json, Quiet, app, diagnosers_option, look_here
 from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table
 from curvebench.spec import CheckFailed
@@ -28,13 +29,20 @@ def evaluate_cases(
     file: Annotated[
         str,
         typer.Argument(
-            metavar="FILE", help="Cases as JSON lines, or wild, which comes with the package.", show_default=False
+            metavar="FILE",
+            help="Cases as JSON lines, or wild, which comes with the package.",
+            show_default=False,
+            autocompletion=completion.cases,
         ),
     ],
     diagnoser: Annotated[list[str] | None, diagnosers_option("rules")] = None,
     fit_on: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Data set on whose split train those that learn are fitted first."),
+        typer.Option(
+            metavar="FILE",
+            help="Data set on whose split train those that learn are fitted first.",
+            autocompletion=completion.data_set,
+        ),
     ] = None,
     details: Annotated[bool, typer.Option("--details", help="Also by kind and label, and every case.")] = False,
     output: Annotated[
@@ -195,7 +203,11 @@ def documented(
     diagnoser: Annotated[list[str] | None, diagnosers_option("rules and all published ones")] = None,
     fit_on: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Data set on whose split train those that learn are fitted first."),
+        typer.Option(
+            metavar="FILE",
+            help="Data set on whose split train those that learn are fitted first.",
+            autocompletion=completion.data_set,
+        ),
     ] = None,
     output: Annotated[
         Path | None,

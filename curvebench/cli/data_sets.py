@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curvebench.cli import completion
 from curvebench.cli.app import (
     ENOUGH_INSTANCES,
     INTERRUPTED,
@@ -35,7 +36,12 @@ if TYPE_CHECKING:
 def generate(
     recipe: Annotated[
         str,
-        typer.Argument(metavar="RECIPE", help="Name of a shipped recipe or path of a TOML file.", show_default=False),
+        typer.Argument(
+            metavar="RECIPE",
+            help="Name of a shipped recipe or path of a TOML file.",
+            show_default=False,
+            autocompletion=completion.recipe,
+        ),
     ],
     output: Annotated[
         str,
@@ -52,7 +58,10 @@ def generate(
         int | None, typer.Option(min=1, max=4096, help="Processes, or jobs. Default: all cores.", show_default=False)
     ] = None,
     backend: Annotated[
-        str, typer.Option(help="Where shards are made: local, ray, dask or slurm (each an extra).")
+        str,
+        typer.Option(
+            help="Where shards are made: local, ray, dask or slurm (each an extra).", autocompletion=completion.backend
+        ),
     ] = "local",
     address: Annotated[
         str | None,
@@ -61,7 +70,10 @@ def generate(
         ),
     ] = None,
     engine: Annotated[
-        str | None, typer.Option(help="fused or torch, in place of the recipe's.", show_default=False)
+        str | None,
+        typer.Option(
+            help="fused or torch, in place of the recipe's.", show_default=False, autocompletion=completion.engine
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="Device of the torch engine, for instance cuda.")] = "cpu",
     trust: Annotated[
@@ -248,7 +260,12 @@ def relabel(
         float | None, typer.Option(help="Mean gain from which on a remedy matters.", show_default=False)
     ] = None,
     confidence: Annotated[
-        float | None, typer.Option(help="Of the one-sided t-interval: 0.8, 0.9, 0.95 or 0.975.", show_default=False)
+        float | None,
+        typer.Option(
+            help="Of the one-sided t-interval: 0.8, 0.9, 0.95 or 0.975.",
+            show_default=False,
+            autocompletion=completion.confidence,
+        ),
     ] = None,
     tie: Annotated[
         float | None, typer.Option(help="Differences below this share of the cap are no gain.", show_default=False)
@@ -324,10 +341,13 @@ def plot(
     lookalikes: Annotated[
         bool, typer.Option("--lookalikes", help="Plateaus that look alike and have different causes.")
     ] = False,
+    injected: Annotated[
+        bool, typer.Option("--injected", help="What was done to the runs, against what really helped.")
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Draw one run with what its remedies made of it, a gallery of all labels, or plateaus that look alike.
+    """Draw one run with what its remedies made of it, a gallery of all labels, or what the options name.
 
     Example: [bold]curvebench plot quick.h5 -o gallery.png[/bold]
     """
@@ -335,11 +355,11 @@ def plot(
     from curvebench.plots import check_picture, save_plot
 
     check_picture(output, overwrite=force)
-    runs = save_plot(load(file), run, output, lookalikes=lookalikes, overwrite=force)
+    runs = save_plot(load(file), run, output, lookalikes=lookalikes, injected=injected, overwrite=force)
     if as_json:
         show_json({"picture": str(output), "runs": runs})
     else:
-        show_facts({"picture": output, "runs": ", ".join(runs)})
+        show_facts({"picture": output, **({"runs": ", ".join(runs)} if runs else {})})
 
 
 @app.command()
@@ -384,7 +404,10 @@ def phenomena(
 @app.command()
 def recipes(
     name: Annotated[
-        str | None, typer.Argument(metavar="[RECIPE]", help="Print this recipe.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[RECIPE]", help="Print this recipe.", show_default=False, autocompletion=completion.recipe
+        ),
     ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of recipes, for editors.")] = False,
     as_json: Json = False,

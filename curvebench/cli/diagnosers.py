@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curvebench.cli import completion
 from curvebench.cli.app import (
     ENOUGH_INSTANCES,
+    WHO,
     DataFile,
     Force,
+    Isolation,
     Json,
+    MemoryLimit,
     Output,
     Quiet,
+    TimeLimit,
     app,
     diagnosers_option,
-    given,
-    look_here,
+    look_up,
     show_facts,
+    where_to_run,
 )
 from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table
 from curvebench.spec import SPLITS, CheckFailed, InputError, UsageError
@@ -50,11 +57,20 @@ def evaluate(
     file: DataFile,
     diagnoser: Annotated[list[str] | None, diagnosers_option("rules")] = None,
     split: Annotated[
-        list[str] | None, typer.Option(help="Split to score on; may be repeated.", show_default="test and test_ood")
+        list[str] | None,
+        typer.Option(
+            help="Split to score on; may be repeated.",
+            show_default="test and test_ood",
+            autocompletion=completion.split,
+        ),
     ] = None,
     track: Annotated[
         str | None,
-        typer.Option(help="What diagnosers are shown: curve, telemetry or config.", show_default="what each needs"),
+        typer.Option(
+            help="What diagnosers are shown: curve, telemetry or config.",
+            show_default="what each needs",
+            autocompletion=completion.track,
+        ),
     ] = None,
     fit_on: Annotated[
         Path | None,
@@ -62,18 +78,12 @@ def evaluate(
             metavar="FILE",
             help="Data set on whose split train diagnosers are fitted and fixed actions were chosen.",
             show_default="FILE",
+            autocompletion=completion.data_set,
         ),
     ] = None,
-    isolation: Annotated[
-        str, typer.Option(help="Where diagnosers run: none (in this process), process or namespace.")
-    ] = "none",
-    time_limit: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="For each question to an isolated diagnoser.", show_default="600"),
-    ] = None,
-    memory_limit: Annotated[
-        float | None, typer.Option(metavar="MIB", help="Of an isolated diagnoser.", show_default="4096")
-    ] = None,
+    isolation: Isolation = "none",
+    time_limit: TimeLimit = None,
+    memory_limit: MemoryLimit = None,
     references: Annotated[bool, typer.Option(help="Score constant, constant-best, chance and oracle beside.")] = True,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -96,9 +106,10 @@ def evaluate(
     from curvebench.data.store import open_table
 
     asked = list(dict.fromkeys(diagnoser or ["rules"]))
-    how = _isolation(isolation, time_limit, memory_limit, [locate(path) for path in (file, fit_on) if path])
+    how = where_to_run(isolation, time_limit, memory_limit, [locate(path) for path in (file, fit_on) if path])
+    _check_splits(split or [])
     with output_to_stderr():
-        _look_up(asked, split or [], track, isolation)
+        look_up(asked, how, track)
     dataset = open_table(file)
     fitting = dataset if fit_on is None else open_table(fit_on)
     _say_what_is_not_tried(fitting, dataset)
@@ -138,49 +149,10 @@ class Job:
     how: Mapping[str, Any]
 
 
-def _isolation(
-    isolation: str, seconds: float | None, memory_mib: float | None, hidden: Sequence[Path]
-) -> dict[str, Any]:
-    """The arguments of an evaluation that say how diagnosers are run."""
-    from curvebench.processes import ProcessLimits
-
-    if isolation == "none":
-        if seconds is not None or memory_mib is not None:
-            raise UsageError("Limits hold for isolated diagnosers: give --isolation process or namespace too.")
-        return {}
-    memory_bytes = None if memory_mib is None else int(memory_mib * 2**20)
-    limits = ProcessLimits(**given(seconds=seconds, memory_bytes=memory_bytes))
-    return {"isolation": isolation, "limits": limits, "hidden": hidden}
-
-
-def _look_up(asked: Sequence[str], splits: Sequence[str], track: str | None, isolation: str) -> None:
-    """Complain of what cannot be evaluated before any work, and let modules of the current folder be found.
-
-    Nothing is run of a diagnoser that is to be isolated; what is wrong with it becomes its status.
-    """
-    from curvebench.diagnosers import check_name, is_reference, resolve
-    from curvebench.evaluation.evaluate import checked_track
-    from curvebench.evaluation.isolation import check_isolation
-
+def _check_splits(splits: Sequence[str]) -> None:
     for split in splits:
         if split not in SPLITS:
             raise UsageError(f"There is no split {split!r}; there are {', '.join(SPLITS)}.")
-    if any(":" in name for name in asked):
-        look_here()
-    check_isolation(isolation)
-    for name in asked:
-        if is_reference(name):
-            continue
-        if isolation != "none":
-            check_name(name)
-            continue
-        candidate = resolve(name)
-        try:
-            checked_track(candidate, track)
-        except (UsageError, KeyboardInterrupt):
-            raise
-        except BaseException:  # its property `track` raises, which will be its result
-            say(f"note: {name} does not say which track it needs")
 
 
 def _scored_splits(dataset: Table) -> list[str]:
@@ -207,9 +179,10 @@ def _say_what_is_not_tried(fit_on: Table, dataset: Table) -> None:
 def _say_what_was_fitted_elsewhere(asked: Sequence[str], fit_on: Table) -> None:
     """Note which fitted models come from another data set than the one that diagnosers are fitted on now."""
     from curvebench.data.dataset import content_sha256
-    from curvebench.diagnosers.learned.models import SUFFIX, load_model
+    from curvebench.diagnosers import is_model
+    from curvebench.diagnosers.learned.models import load_model
 
-    for path in (name for name in asked if name.endswith(SUFFIX)):
+    for path in filter(is_model, asked):
         origin = load_model(path).origin.dataset_sha256
         if origin != content_sha256(fit_on):
             say(f"note: {path} was fitted on another data set ({origin or 'its file does not say which'})")
@@ -287,32 +260,48 @@ def check_diagnoser(
         str,
         typer.Argument(
             metavar="NAME",
-            help="Name, package.module:attribute, file.py:attribute or exec:program.",
+            help=f"{WHO}.",
             show_default=False,
+            autocompletion=completion.diagnoser,
         ),
     ],
     track: Annotated[
         str | None,
-        typer.Option(help="Check on this track only: curve, telemetry or config.", show_default="all that it takes"),
+        typer.Option(
+            help="Check on this track only: curve, telemetry or config.",
+            show_default="all that it takes",
+            autocompletion=completion.track,
+        ),
     ] = None,
+    isolation: Isolation = "none",
+    time_limit: TimeLimit = None,
+    memory_limit: MemoryLimit = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Check that a diagnoser keeps the contract, on made-up curves: ordinary, odd, short and long ones.
 
-    One with fit is fitted first, on made-up curves too. Exit code 1 if a check fails.
+    One with fit is fitted first, on made-up curves too. Who wrote a diagnoser of somebody else's is not always known:
+    with --isolation it runs in a process of its own under limits (Linux). Exit code 1 if a check fails.
 
     Example: [bold]curvebench check-diagnoser rules[/bold]
     """
     from curvebench.diagnosers import conformance, is_reference, resolve
+    from curvebench.diagnosers.answers import InvalidOutput
+    from curvebench.evaluation.isolation import maker
+    from curvebench.processes import ChildFailed
 
     if is_reference(name):
         raise UsageError(f"{name!r} is told answers by the evaluator; there is nothing to check.")
-    if ":" in name:
-        look_here()
-    with progress_bar("checking", quiet=quiet) as report, output_to_stderr():
-        resolve(name)  # says what is wrong with a name before any work
-        findings = conformance.check(lambda: resolve(name), track, progress=report)
+    how = where_to_run(isolation, time_limit, memory_limit)
+    with output_to_stderr():
+        look_up([name], how, track)
+    with progress_bar("checking", quiet=quiet) as report, output_to_stderr(), ExitStack() as stack:
+        make = stack.enter_context(maker(name, **how)) if how else partial(resolve, name)
+        try:
+            findings = conformance.check(make, track, progress=report)
+        except (ChildFailed, InvalidOutput) as error:
+            raise CheckFailed(f"{name} does not keep the contract, it could not be made: {error}") from None
     if as_json:
         show_json(
             {"diagnoser": name, "passed": not any(f.problem for f in findings), "checks": list(map(vars, findings))}
@@ -328,12 +317,24 @@ def check_diagnoser(
 def fit(
     file: DataFile,
     diagnoser: Annotated[
-        str, typer.Option("--diagnoser", "-d", metavar="NAME", help="Name of a learned diagnoser.", show_default=False)
+        str,
+        typer.Option(
+            "--diagnoser",
+            "-d",
+            metavar="NAME",
+            help="Name of a learned diagnoser.",
+            show_default=False,
+            autocompletion=completion.learned_diagnoser,
+        ),
     ],
     output: Output,
     track: Annotated[
         str | None,
-        typer.Option(help="What it is shown: curve, telemetry or config.", show_default="the least it needs"),
+        typer.Option(
+            help="What it is shown: curve, telemetry or config.",
+            show_default="the least it needs",
+            autocompletion=completion.track,
+        ),
     ] = None,
     also: Annotated[
         list[Path] | None,
@@ -397,12 +398,36 @@ def diagnosers(as_json: Json = False) -> None:
 @app.command()
 def compare(
     file: DataFile,
-    first: Annotated[str, typer.Argument(metavar="A", help="Diagnoser, or stored result (.json).", show_default=False)],
-    second: Annotated[str, typer.Argument(metavar="B", help="Diagnoser, or stored result.", show_default=False)],
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="Diagnoser, or stored result (.json).",
+            show_default=False,
+            autocompletion=completion.diagnoser_or_result,
+        ),
+    ],
+    second: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            help="Diagnoser, or stored result.",
+            show_default=False,
+            autocompletion=completion.diagnoser_or_result,
+        ),
+    ],
     split: Annotated[
-        list[str] | None, typer.Option(help="Split to compare on; may be repeated.", show_default="test and test_ood")
+        list[str] | None,
+        typer.Option(
+            help="Split to compare on; may be repeated.",
+            show_default="test and test_ood",
+            autocompletion=completion.split,
+        ),
     ] = None,
     all_scores: Annotated[bool, typer.Option("--all-scores", help="Show how every score differs.")] = False,
+    isolation: Isolation = "none",
+    time_limit: TimeLimit = None,
+    memory_limit: MemoryLimit = None,
     as_json: Json = False,
 ) -> None:
     """Say which of two diagnosers is better, by how much, and how sure that is.
@@ -412,16 +437,19 @@ def compare(
 
     Example: [bold]curvebench compare mini rules zoo/late-slope[/bold]
     """
+    from curvebench.data.shipped import locate
     from curvebench.data.store import load
     from curvebench.evaluation.compare import COMPARED
     from curvebench.evaluation.compare import compare as compare_diagnosers
 
+    how = where_to_run(isolation, time_limit, memory_limit, [locate(file)])
+    _check_splits(split or [])
     with output_to_stderr():
-        _look_up([name for name in (first, second) if not name.endswith(".json")], split or [], None, "none")
+        look_up([name for name in (first, second) if not name.endswith(".json")], how)
     dataset = load(file)
     splits = list(dict.fromkeys(split)) if split else _scored_splits(dataset)
     with output_to_stderr():
-        comparisons = [compare_diagnosers(dataset, first, second, name) for name in splits]
+        comparisons = [compare_diagnosers(dataset, first, second, name, how=how) for name in splits]
     if as_json:
         show_json([comparison.to_json() for comparison in comparisons])
         return

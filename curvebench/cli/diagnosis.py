@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curvebench.cli import completion
 from curvebench.cli.app import WHO, DataFile, Force, Json, Quiet, app, look_here, show_facts
 from curvebench.console import Column, output_to_stderr, say, show, show_json, show_table
 from curvebench.spec import CheckFailed, InputError, UsageError
@@ -39,6 +40,7 @@ def diagnose(
             metavar="NAME",
             help=f"{WHO}.",
             show_default="as-logged, fitted on core, which comes with the package",
+            autocompletion=completion.diagnoser,
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow a growing log; speak once, when it is firm.")] = False,
@@ -52,7 +54,11 @@ def diagnose(
     lr: Annotated[str | None, typer.Option(help="Name of the learning rate.", show_default="found")] = None,
     optimizer: Annotated[
         str | None,
-        typer.Option(help="Optimiser of the run, for diagnosers that look at it.", show_default=False),
+        typer.Option(
+            help="Optimiser of the run, for diagnosers that look at it.",
+            show_default=False,
+            autocompletion=completion.optimizer,
+        ),
     ] = None,
     force: Force = False,
     as_json: Json = False,
@@ -110,10 +116,16 @@ def _watched(read: Callable[[], list[Verdict]], every: float, patience: float) -
     """
     from curvebench.diagnosis.watching import looks
 
+    why_not = ""
+
     def look() -> Verdict | None:
+        nonlocal why_not
         try:
             return read()[-1]
-        except InputError:  # nothing there yet, or a line that is half written
+        except InputError as error:  # nothing there yet, a line that is half written, or no column of a given name
+            if str(error) != why_not:
+                why_not = str(error)
+                say(f"waiting: {why_not}")
             return None
 
     last = None
@@ -121,7 +133,7 @@ def _watched(read: Callable[[], list[Verdict]], every: float, patience: float) -
         if is_firm:
             return last
     if last is None:
-        raise CheckFailed(f"Nothing that can be read was logged for {patience:g} seconds.")
+        raise CheckFailed(f"Nothing that can be read was logged for {patience:g} seconds. At last: {why_not}")
     why = " ".join(last.abstains_because) or "The looks did not agree for long enough."
     raise CheckFailed(f"The log was silent for {patience:g} seconds before the verdict was firm. At last: {why}")
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from curvebench.cli import completion
 from curvebench.cli.app import DataFile, Force, Json, Quiet, app, show_facts
 from curvebench.console import progress_bar, show_json
 
@@ -14,12 +15,20 @@ from curvebench.console import progress_bar, show_json
 @app.command()
 def export(
     file: DataFile,
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="parquet, hf, ts, csv or croissant.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="FORMAT", help="parquet, hf, ts, csv or croissant.", autocompletion=completion.export_format
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", help="File or folder to write.", show_default=False)
     ],
     track: Annotated[
-        str | None, typer.Option(help="Channels of ts: curve, telemetry or config.", show_default="curve")
+        str | None,
+        typer.Option(
+            help="Channels of ts: curve, telemetry or config.", show_default="curve", autocompletion=completion.track
+        ),
     ] = None,
     scored_only: Annotated[
         bool, typer.Option("--scored-only", help="Leave out runs whose label is not one of the six diagnoses.")

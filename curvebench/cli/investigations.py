@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from curvebench.cli import completion
 from curvebench.cli.app import DataFile, Force, Json, Quiet, app, show_facts
 from curvebench.console import Column, progress_bar, say, show, show_json, show_table
 from curvebench.spec import CheckFailed
@@ -26,21 +27,30 @@ def claims(
         ),
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="CLAIM", help="Check this one; may be repeated.", show_default="all")
+        list[str] | None,
+        typer.Option(
+            metavar="CLAIM",
+            help="Check this one; may be repeated.",
+            show_default="all",
+            autocompletion=completion.claim,
+        ),
     ] = None,
-    effort: Annotated[str, typer.Option(help="full (minutes) or small (seconds, to try it).")] = "full",
+    effort: Annotated[
+        str, typer.Option(help="full (minutes) or small (seconds, to try it).", autocompletion=completion.effort)
+    ] = "full",
     data: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
             help="Labelled data set for the claims about remedies. Default: some groups of a recipe are trained.",
             show_default=False,
+            autocompletion=completion.data_set,
         ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Processes. Default: all cores.", show_default=False)
     ] = None,
-    engine: Annotated[str, typer.Option(help="fused or torch.")] = "fused",
+    engine: Annotated[str, typer.Option(help="fused or torch.", autocompletion=completion.engine)] = "fused",
     list_them: Annotated[bool, typer.Option("--list", help="List the claims and check none.")] = False,
     force: Force = False,
     quiet: Quiet = False,
@@ -106,6 +116,7 @@ def audit(
             metavar="FILE",
             help="A data set of the same recipe with another master seed: do both rank diagnosers alike?",
             show_default=False,
+            autocompletion=completion.data_set,
         ),
     ] = None,
     sample: Annotated[int, typer.Option(min=1, help="(cell, rate)s to train again with other seeds.")] = 200,

@@ -9,7 +9,21 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from curvebench.cli.app import Commands, DataFile, Json, Quiet, app, diagnosers_option, look_here, show_facts
+from curvebench.cli import completion
+from curvebench.cli.app import (
+    Commands,
+    DataFile,
+    Isolation,
+    Json,
+    MemoryLimit,
+    Quiet,
+    TimeLimit,
+    app,
+    diagnosers_option,
+    look_up,
+    show_facts,
+    where_to_run,
+)
 from curvebench.console import Column, output_to_stderr, progress_bar, say, show_json, show_table
 from curvebench.evaluation.stored_results import RESULTS
 from curvebench.spec import CheckFailed, UsageError
@@ -28,13 +42,14 @@ Workers = Annotated[
 @leaderboard.command()
 def run(
     file: DataFile,
-    diagnoser: Annotated[
-        list[str] | None, diagnosers_option("all that are installed", "Name, or package.module:attribute")
-    ] = None,
+    diagnoser: Annotated[list[str] | None, diagnosers_option("all that come with the package")] = None,
     results: Results = RESULTS,
     replace: Annotated[
         bool, typer.Option("--replace", help="Make results anew that differ from what would be made now.")
     ] = False,
+    isolation: Isolation = "none",
+    time_limit: TimeLimit = None,
+    memory_limit: MemoryLimit = None,
     workers: Workers = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -44,26 +59,30 @@ def run(
     A result that is there already, of the same content by the same diagnoser, is not made again; one that differs is
     never replaced unless --replace says so. After an interruption the same command goes on where it stopped.
 
-    Exit code 1 if a diagnoser failed on the whole curves of a split.
+    Diagnosers are named and isolated as for curvebench evaluate. Exit code 1 if one failed on the whole curves of a
+    split, or is isolated and could not be made.
 
     Example: [bold]curvebench leaderboard run core.h5[/bold]
     """
+    from curvebench.data.shipped import locate
     from curvebench.diagnosers import DIAGNOSERS
     from curvebench.evaluation.reporting import makeable, name_data_set
     from curvebench.evaluation.stored_results import evaluate_and_store, load_once, load_report, pending, result_path
 
-    names = list(dict.fromkeys(diagnoser or DIAGNOSERS))
-    if any(":" in name for name in names):
-        look_here()
-    data_set = name_data_set(load_once(file))
+    names, failed = list(dict.fromkeys(diagnoser or DIAGNOSERS)), []
+    how = where_to_run(isolation, time_limit, memory_limit, _with_labels(locate(file), results))
     with output_to_stderr():
-        if not diagnoser:
-            names, obstacles = makeable(names)
-            for obstacle in obstacles:
-                say(f"note: {obstacle}")
-        missing = pending(data_set, names, results, may_replace=replace)
-    _work("evaluating", partial(evaluate_and_store, file, results), missing, workers, quiet=quiet)
-    rows, failed = [], []
+        if diagnoser:
+            look_up(names, how)
+        data_set = name_data_set(load_once(file))
+        said, obstacles = makeable(names, how) if how or not diagnoser else ({}, [])
+        for obstacle in obstacles:
+            say(f"note: {obstacle}")
+        if said or obstacles:
+            names, failed = list(said), obstacles if diagnoser else []
+        missing = pending(data_set, names, results, may_replace=replace, said=said)
+    _work("evaluating", partial(evaluate_and_store, file, results, how, said), missing, workers, quiet=quiet)
+    rows = []
     for name in names:
         path = result_path(results, data_set, name)
         report = load_report(path)
@@ -76,7 +95,12 @@ def run(
     else:
         _show_made(rows)
     if failed:
-        raise CheckFailed("; ".join(failed))
+        raise CheckFailed("; ".join(line.rstrip(".") for line in failed))
+
+
+def _with_labels(file: Path, results: Path) -> list[Path]:
+    """What a diagnoser must not see: the data set, and results, for answers of the oracle tell labels."""
+    return [file, *([results] if results.is_dir() else [])]
 
 
 def _show_made(rows: Sequence[dict[str, object]]) -> None:
@@ -126,7 +150,12 @@ def verify(
     results: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Folder of results.")] = RESULTS,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Data set, to compute every number again.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Data set, to compute every number again.",
+            show_default=False,
+            autocompletion=completion.data_set,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -141,11 +170,20 @@ def verify(
 
     verdicts = list(verify_results(results, None if data is None else load_once(data)))
     if as_json:
-        show_json([{"file": str(v.path), "verified": not v.fault, "message": v.fault} for v in verdicts])
+        show_json(
+            [
+                {"file": str(v.path), "verified": not v.fault, "computed": v.is_computed, "message": v.fault}
+                for v in verdicts
+            ]
+        )
     else:
-        show_table([Column("result"), Column("verdict")], [[str(v.path), v.fault or "in order"] for v in verdicts])
+        in_order = {True: "in order", False: "in order as far as it goes without its data set"}
+        rows = [[str(v.path), v.fault or in_order[v.is_computed or data is None]] for v in verdicts]
+        show_table([Column("result"), Column("verdict")], rows)
     if refused := sum(bool(v.fault) for v in verdicts):
         raise CheckFailed(f"{refused} of {len(verdicts)} results are refused")
+    if data is not None and not any(v.is_computed for v in verdicts):
+        raise UsageError(f"None of these results is about {data}; no number was computed again.")
 
 
 @leaderboard.command()
@@ -162,17 +200,24 @@ def rerun(
             show_default="beside FILE, with the seed in its name",
         ),
     ] = None,
+    diagnoser: Annotated[
+        list[str] | None, diagnosers_option("all stored ones that come with the package", "Name of a stored one")
+    ] = None,
     results: Results = RESULTS,
     replace: Annotated[
         bool, typer.Option("--replace", help="Also where a result was repeated with another seed.")
     ] = False,
+    isolation: Isolation = "none",
+    time_limit: TimeLimit = None,
+    memory_limit: MemoryLimit = None,
     workers: Workers = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Generate a data set again with another master seed, and evaluate the stored diagnosers on it.
 
-    What comes of it is stored beside each result: a board whose ranks change with the seed ranks nothing.
+    What comes of it is stored beside each result: a board whose ranks change with the seed ranks nothing. Who does not
+    come with the package is run only if it is named here, not because a result that somebody sent names it.
 
     Example: [bold]curvebench leaderboard rerun core.h5 --seed 8[/bold]
     """
@@ -182,15 +227,23 @@ def rerun(
     from curvebench.generation.recipe import parse_recipe, with_master_seed
 
     dataset = load_once(file)
+    data_set = name_data_set(dataset)
+    if data_set.name != dataset.meta.recipe_name:
+        raise UsageError(
+            f"{data_set.name} is a part of the data set of its recipe, {dataset.meta.recipe_name}; repeat results on a "
+            "whole one."
+        )
     recipe_file = parse_recipe(dataset.meta.recipe_text, where=str(file))
     if recipe_file.recipe.master_seed == seed:
         raise UsageError(f"{seed} is the master seed of {file} itself; give another.")
     other = with_master_seed(recipe_file, seed)
+    target = output or file.with_name(f"{file.stem}-seed-{seed}{file.suffix}")
+    how = where_to_run(isolation, time_limit, memory_limit, _with_labels(file, results))
     with output_to_stderr():
-        paths, obstacles = awaiting_rerun(name_data_set(dataset), results, seed, may_replace=replace)
+        look_up(diagnoser or [], how)
+        paths, obstacles = awaiting_rerun(data_set, results, seed, names=diagnoser, may_replace=replace, how=how)
     for obstacle in obstacles:
         say(f"note: {obstacle}")
-    target = output or file.with_name(f"{file.stem}-seed-{seed}{file.suffix}")
     if paths and not target.exists():
         with progress_bar("training", quiet=quiet) as report:
             generate(
@@ -204,7 +257,9 @@ def rerun(
         raise UsageError(
             f"{target} was not made by the recipe of {file} with the master seed {seed}; name another file."
         )
-    _work("evaluating again", partial(rerun_and_store, target, seed), paths, workers, quiet=quiet)
+    if how:
+        how["hidden"] = [*how["hidden"], target]
+    _work("evaluating again", partial(rerun_and_store, target, seed, how), paths, workers, quiet=quiet)
     found = [{"file": str(path), "rerun": load_report(path).to_json(b"")["rerun"]} for path in paths]
     if as_json:
         show_json(found)
@@ -221,7 +276,10 @@ def build(
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Data set whose curves the page shows, with all verdicts.", show_default=False
+            metavar="FILE",
+            help="Data set whose curves the page shows, with all verdicts.",
+            show_default=False,
+            autocompletion=completion.data_set,
         ),
     ] = None,
     cases: Annotated[

@@ -428,6 +428,16 @@ def _known(kind: str, name: str, known: Iterable[str]) -> str:
 # ------------------------------------------------------------------------------------------- the data set
 
 
+def axis_lengths(meta: Meta, n_points: int) -> dict[str, int]:
+    """Name of an axis after the first -> its length."""
+    return {
+        "point": n_points,
+        "diagnosis": len(DIAGNOSES),
+        "remedy": len(meta.remedies),
+        "resume": len(meta.resumes),
+    }
+
+
 class Table(Protocol):
     """A data set that one can go through piece by piece, whether it is in memory or in a folder of shards."""
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from curvebench.data.columns import COLUMNS, Column
-from curvebench.data.dataset import Array, ContentHasher, Dataset, Meta
-from curvebench.spec import DIAGNOSES, CheckFailed, InputError
+from curvebench.data.dataset import Array, ContentHasher, Dataset, Meta, axis_lengths, to_stored
+from curvebench.spec import CheckFailed, InputError
 
 MANIFEST = "manifest.json"
 FOLDER_FORMAT, FOLDER_VERSION = "curvebench-folder", 1
@@ -269,28 +269,81 @@ class Folder:
         pieces = list(self.pieces(list(COLUMNS)))
         if not pieces:
             raise InputError(f"{self.path}: the data set has no runs.")
-        return Dataset({name: np.concatenate([piece[name] for piece in pieces]) for name in COLUMNS}, self.meta)
+        return self._dataset({name: np.concatenate([piece[name] for piece in pieces]) for name in COLUMNS})
+
+    def column(self, name: str) -> Array:
+        """All of one column, (n_runs, ...).
+
+        Raises:
+            InputError: as for `pieces`.
+        """
+        blocks = [piece[name] for piece in self.pieces([name])]
+        if not blocks:
+            return np.empty(
+                column_shape(self, COLUMNS[name], 0), "U1" if COLUMNS[name].is_text else COLUMNS[name].dtype
+            )
+        return np.concatenate(blocks)
+
+    def batches(self, n_rows: int) -> Iterator[Dataset]:
+        """All rows in their order, so many at a time wherever shards begin; none where there are no rows.
+
+        Raises:
+            InputError: as for `pieces`, or values of different columns contradict each other.
+        """
+        waiting: list[Mapping[str, Array]] = []
+        n_waiting = 0
+        for piece in self.pieces(list(COLUMNS)):
+            waiting.append(piece)
+            n_waiting += len(piece["run"])
+            if n_waiting >= n_rows:
+                rows = {name: np.concatenate([held[name] for held in waiting]) for name in COLUMNS}
+                n_ready = n_waiting // n_rows * n_rows
+                for start in range(0, n_ready, n_rows):
+                    yield self._dataset({name: values[start : start + n_rows] for name, values in rows.items()})
+                waiting, n_waiting = [{name: rows[name][n_ready:] for name in COLUMNS}], n_waiting - n_ready
+        if n_waiting:
+            yield self._dataset({name: np.concatenate([held[name] for held in waiting]) for name in COLUMNS})
+
+    def _dataset(self, columns: Mapping[str, Array]) -> Dataset:
+        try:
+            return Dataset(columns, self.meta)
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}") from None
 
 
 def column_shape(folder: Folder, column: Column, n_runs: int) -> tuple[int, ...]:
     """Shape of some rows of a column."""
-    lengths = {
-        "point": folder.n_points,
-        "diagnosis": len(DIAGNOSES),
-        "remedy": len(folder.meta.remedies),
-        "resume": len(folder.meta.resumes),
-    }
+    lengths = axis_lengths(folder.meta, folder.n_points)
     return n_runs, *(lengths[axis] for axis in column.axes)
 
 
 def hash_folder(folder: Folder) -> str:
-    """The content hash of what the shards hold, whatever the manifest says."""
+    """The content hash of what the shards hold, whatever the manifest says.
+
+    Raises:
+        InputError: as for `Folder.pieces`, or a run is named twice.
+    """
     hasher = ContentHasher(folder.meta)
     for column, blocks in folder.by_column():
         hasher.start_column(column, column_shape(folder, column, folder.n_runs))
+        names = []
         for block in blocks:
             hasher.add_rows(column, block)
+            if column.name == "run":
+                names.append(to_stored(column, block))
+        if names:
+            check_names(folder, np.concatenate(names))
     return hasher.hexdigest()
+
+
+def check_names(folder: Folder, names: Array) -> None:
+    """Hold the names of all runs against each other, for a shard knows only its own.
+
+    Raises:
+        InputError: a run is named twice.
+    """
+    if len(np.unique(names)) < len(names):
+        raise InputError(f"{folder.path}: `run` names a run more than once.")
 
 
 def describe(path: Path, files: Sequence[str], read: ReadColumns) -> Folder:
@@ -399,7 +452,7 @@ def check_kinship(path: Path, meta: Meta, whole: Meta) -> None:
 
 
 def check_folder(folder: Folder) -> None:
-    """Read all of a folder, and hold every byte and value against the manifest.
+    """Hold every byte of a folder against the manifest, then read it and do so with every value.
 
     Raises:
         CheckFailed: the first thing that is not as it was written: entries missing or extra, bytes, contents, order.
@@ -411,12 +464,13 @@ def check_folder(folder: Folder) -> None:
         f"{name!r} does not belong there" for name in sorted(found - named)
     ]:
         raise CheckFailed(f"{folder.path}: {'; '.join(strange[:5])}; the folder is not what was written.")
+    for shard in folder.manifest.shards:
+        path = folder.path / shard.file
+        if _size_and_sha256(path) != (shard.n_bytes, shard.sha256):
+            raise CheckFailed(f"{path}: its bytes are not those that the manifest means; it was changed or swapped.")
     licences: dict[str, str] = {}
     for shard in folder.manifest.shards:
         path = folder.path / shard.file
-        n_bytes, digest = _size_and_sha256(path)
-        if (n_bytes, digest) != (shard.n_bytes, shard.sha256):
-            raise CheckFailed(f"{path}: its bytes are not those that the manifest means; it was changed or swapped.")
         meta, columns = folder.read(path, list(COLUMNS))
         licences |= meta.source_licences
         if (len(columns["run"]), Dataset(columns, meta).content_sha256) != (shard.n_runs, shard.content_sha256):

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from curvebench.nearly import did_you_mean_file
+
 
 @dataclass(frozen=True)
 class Shipped:
@@ -42,10 +44,10 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def suggestion(name_or_path: str | os.PathLike[str]) -> str:
-    """A question about a shipped data set with a name like that, to be put after a complaint; empty without one.
+    """A question about a shipped data set, or a file, with a name like that, to be put after a complaint; or nothing.
 
     >>> suggestion("mimi"), suggestion("other.h5")
     (" Did you mean 'mini', which comes with the package?", '')
     """
     near = difflib.get_close_matches(os.fspath(name_or_path), SHIPPED, n=1)
-    return f" Did you mean {near[0]!r}, which comes with the package?" if near else ""
+    return f" Did you mean {near[0]!r}, which comes with the package?" if near else did_you_mean_file(name_or_path)

@@ -40,7 +40,7 @@ from curvebench.data.dataset import (
     shape_faults,
     to_stored,
 )
-from curvebench.data.folder import MANIFEST, Folder, check_folder, column_shape, open_folder
+from curvebench.data.folder import MANIFEST, Folder, check_folder, check_names, column_shape, open_folder
 from curvebench.data.shipped import locate, suggestion
 from curvebench.processes import ChildFailed
 from curvebench.processes.rehearsal import RehearsalLimits, rehearse
@@ -536,14 +536,14 @@ def open_table(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> D
 def read_columns(
     path: str | os.PathLike[str], names: Sequence[str], *, max_bytes: int = MAX_BYTES
 ) -> tuple[Meta, dict[str, Array]]:
-    """Read some columns of a file. Only they are screened, for nothing else is read; see `load`.
+    """Read some columns of a file. Of the others only the links are looked at, for nothing else is read; see `load`.
 
     Raises:
         InputError: as for `load`.
     """
     with _reading(path, partial(_touch, max_bytes=max_bytes, names=names)) as file:
         meta = Meta.from_text(_read_attributes(file))
-        _screen_links(file, names)
+        _screen_links(file)
         _screen_columns(file, meta, max_bytes, names)
         columns = {name: from_stored(COLUMNS[name], file[name][...]) for name in names}
         check_values(columns)
@@ -712,29 +712,92 @@ class Opened:
         Raises:
             InputError: as for `rows`.
         """
-        n_rows = max(1, n_bytes // max(1, self.row_bytes))
+        n_rows = _n_rows(n_bytes, self.row_bytes)
         for start in range(0, self.n_runs, n_rows):
             yield self.rows(start, start + n_rows)
 
 
+@dataclass(frozen=True)
+class OpenedFolder:
+    """The same of a folder: rows come in the parts in which one file with all of them would give them.
+
+    Attributes:
+        folder: whose manifest is in order.
+    """
+
+    folder: Folder
+
+    @property
+    def meta(self) -> Meta:
+        """What gives the columns their meaning."""
+        return self.folder.meta
+
+    @property
+    def n_runs(self) -> int:
+        """Rows."""
+        return self.folder.n_runs
+
+    @property
+    def n_points(self) -> int:
+        """Points of every curve."""
+        return self.folder.n_points
+
+    @property
+    def content_sha256(self) -> str:
+        """The content hash that stands in the manifest; only `verify` compares it with the content."""
+        return self.folder.manifest.content_sha256
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row in the file's types."""
+        return sum(column.itemsize * math.prod(column_shape(self.folder, column, 1)) for column in COLUMNS.values())
+
+    def column(self, name: str) -> Array:
+        """All of one column, (n_runs, ...)."""
+        return self.folder.column(name)
+
+    def batches(self, n_bytes: int = BATCH_BYTES) -> Iterator[Dataset]:
+        """As of a file; a shard is in memory besides.
+
+        Raises:
+            InputError: a shard is missing or damaged, or not what the manifest says.
+        """
+        yield from self.folder.batches(_n_rows(n_bytes, self.row_bytes))
+
+
+def _n_rows(n_bytes: int, row_bytes: int) -> int:
+    return max(1, n_bytes // max(1, row_bytes))
+
+
 @contextlib.contextmanager
-def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened]:
+def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened | OpenedFolder]:
     """Open a data set to read it in parts, in memory that does not grow with it but for the names of its runs.
 
     Args:
-        path: of the file, or the name of a data set that comes with the package.
+        path: of the file or folder, or the name of a data set that comes with the package.
 
     Raises:
         InputError: as for `load`; also while the block reads rows.
     """
     path = locate(path)
+    if path.is_dir():
+        opened = OpenedFolder(open_folder(path, read_columns))
+        check_names(opened.folder, opened.column("run"))
+        yield opened
+        return
+    with _open_file(path) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _open_file(path: Path) -> Iterator[Opened]:
     _rehearse_reading(path, partial(_touch, max_bytes=sys.maxsize))
     with contextlib.ExitStack() as stack:
         with _failures_explained(path):
             file = stack.enter_context(h5py.File(path, "r"))
             attributes = _read_attributes(file)
             meta = Meta.from_text(attributes)
-            _screen_links(file, list(file))
+            _screen_links(file)
             _screen_columns(file, meta, sys.maxsize, list(COLUMNS))
             runs, content_sha256 = file["run"][...], attributes["content_sha256"]
             if len(np.unique(runs)) != len(runs):
@@ -757,7 +820,7 @@ def _load(file: h5py.File, max_bytes: int) -> tuple[Dataset, str]:
     """The data set and the content hash that the file states. Reads no array before all is screened."""
     attributes = _read_attributes(file)
     meta = Meta.from_text(attributes)
-    _screen_links(file, list(file))
+    _screen_links(file)
     _screen_columns(file, meta, max_bytes, list(COLUMNS))
     columns = {name: from_stored(column, file[name][...]) for name, column in COLUMNS.items()}
     return Dataset(columns, meta), attributes["content_sha256"]
@@ -766,7 +829,7 @@ def _load(file: h5py.File, max_bytes: int) -> tuple[Dataset, str]:
 def _touch(file: h5py.File, max_bytes: int, names: Sequence[str] | None = None) -> None:
     """Do what reading does, but keep nothing: the memory that it takes does not depend on what the file declares."""
     meta = Meta.from_text(_read_attributes(file))
-    _screen_links(file, list(file) if names is None else names)
+    _screen_links(file)
     columns = list(COLUMNS) if names is None else names
     _screen_columns(file, meta, max_bytes, columns)
     for name in columns:
@@ -817,14 +880,12 @@ def _attribute_text(file: h5py.File, name: str) -> str:
         raise InputError(f"its attribute {name!r} is not UTF-8.") from None
 
 
-def _screen_links(file: h5py.File, names: Sequence[str]) -> None:
-    """None of these entries may point out of the file, or go deeper than its root."""
+def _screen_links(file: h5py.File) -> None:
+    """No entry may point out of the file, or go deeper than its root."""
     if len(file) > MAX_ROOT_ENTRIES:
         raise InputError(f"it has {len(file)} entries; more than {MAX_ROOT_ENTRIES} are not read.")
-    for name in names:
+    for name in file:
         key = name.encode("utf-8", "surrogateescape")
-        if not file.id.links.exists(key):
-            raise InputError(f"its column {name} is missing; every data set has it.")
         if file.id.links.get_info(key).type != h5l.TYPE_HARD:
             raise InputError(f"{name!r} is a soft or external link; links are not followed, do not trust the file.")
         if h5o.get_info(file.id, key).type != h5o.TYPE_DATASET:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -18,6 +17,7 @@ from curvebench.diagnosers.external import External
 from curvebench.diagnosers.features import FEATURES
 from curvebench.diagnosers.learned.models import SUFFIX, load_model
 from curvebench.diagnosers.tools import TOOLS, VARIANTS
+from curvebench.nearly import did_you_mean
 from curvebench.spec import Diagnoser, UsageError
 
 KINDS: tuple[str, ...] = ("reference", "one-liner", "rules", "published", "learned", "tool", "external")
@@ -192,10 +192,10 @@ def find_entry(name: str) -> Entry:
     if name in DIAGNOSERS:
         return DIAGNOSERS[name]
     known = [*DIAGNOSERS, *installed()]
-    near = difflib.get_close_matches(name, known, n=1)
-    suggestion = f" Did you mean {near[0]!r}?" if near else ""
+    suggestion = did_you_mean(name, known)
+    others = "`curvebench diagnosers` lists all" if suggestion else f"Known are {', '.join(known)}"
     raise UsageError(
-        f"There is no diagnoser {name!r}.{suggestion} Known are {', '.join(known)}; your own is named as "
+        f"There is no diagnoser {name!r}.{suggestion} {others}; your own is named as "
         f"package.module:attribute, path/to/file.py:attribute or {PROGRAM}program, a fitted one by its file ({SUFFIX})."
     )
 
@@ -215,12 +215,13 @@ def check_name(name: str) -> None:
 
     Raises:
         UsageError: there is no such diagnoser, file or program.
+        InputError: it is a file, and no model.
     """
     if name.startswith(PROGRAM):
         External(name.removeprefix(PROGRAM))
-    elif _is_file(name):
-        _checked_file(name)
-    elif ":" not in name and name not in installed():
+    elif is_model(name):
+        load_model(name)  # numbers and no code
+    elif file_of(name) is None and ":" not in name and name not in installed():
         find_entry(name)
 
 
@@ -244,8 +245,6 @@ def resolve(diagnoser: object) -> Diagnoser:
         UsageError: if it is nothing of the kind, can't be imported or can't be constructed.
         InputError: if it is the path of a file that is no model.
     """
-    if isinstance(diagnoser, str) and diagnoser.endswith(SUFFIX):
-        return load_model(diagnoser)
     if isinstance(diagnoser, str):
         return _resolve_name(diagnoser)
     if inspect.isclass(diagnoser):
@@ -266,6 +265,8 @@ def resolve(diagnoser: object) -> Diagnoser:
 def _resolve_name(name: str) -> Diagnoser:
     if name.startswith(PROGRAM):
         return External(name.removeprefix(PROGRAM))
+    if is_model(name):
+        return load_model(name)
     if ":" in name:
         return resolve(_load(name))
     if name not in DIAGNOSERS and name in (points := installed()):
@@ -273,21 +274,29 @@ def _resolve_name(name: str) -> Diagnoser:
     return make_diagnoser(name)
 
 
-def _is_file(target: str) -> bool:
-    return target.rpartition(":")[0].endswith(".py")
+def is_model(name: str) -> bool:
+    """Whether that is the path of a fitted model."""
+    return name.endswith(SUFFIX) and not name.startswith(PROGRAM)
 
 
-def _checked_file(target: str) -> Path:
-    path = Path(target.rpartition(":")[0])
-    if not path.is_file():
-        raise UsageError(f"Can't load the diagnoser {target!r}: there is no file {path}.")
-    return path
+def file_of(target: str) -> Path | None:
+    """The file that "path/to/file.py:attribute" names; None for any other name.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    where = target.rpartition(":")[0]
+    if target.startswith(PROGRAM) or not where.endswith(".py"):
+        return None
+    if not Path(where).is_file():
+        raise UsageError(f"Can't load the diagnoser {target!r}: there is no file {where}.")
+    return Path(where)
 
 
 def _load(target: str) -> Any:
     """What stands at "package.module:attribute" or "path/to/file.py:attribute"."""
     where, _, attribute = target.rpartition(":")
-    path = _checked_file(target) if _is_file(target) else None
+    path = file_of(target)
     try:
         found: Any = importlib.import_module(where) if path is None else _run_file(path)
         for part in attribute.split("."):

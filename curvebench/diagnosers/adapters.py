@@ -25,7 +25,7 @@ class OneCurveAtATime:
     """
 
     def __init__(self, function: Callable[[Float], object]) -> None:
-        self.function = function
+        self.function = self.speaker = function
         self.track: str = getattr(function, "track", "curve")
 
     def predict_proba(self, X: Float) -> NDArray[np.float64]:
@@ -76,7 +76,7 @@ class Classifier:
     track = "curve"
 
     def __init__(self, classifier: Any) -> None:
-        self.classifier = classifier
+        self.classifier = self.speaker = classifier
         libraries = {cls.__module__.partition(".")[0] for cls in type(classifier).__mro__}
         self.is_for_collections = not libraries.isdisjoint(COLLECTION_LIBRARIES)
 

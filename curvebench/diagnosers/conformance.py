@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.diagnosers.answers import InvalidOutput, checked_flags, checked_prescriptions, checked_probabilities
+from curvebench.processes import ChildFailed
 from curvebench.spec import CHANNELS, DIAGNOSES, OPTIMIZERS, TRACKS, Diagnoser, Float, UsageError
 
 N_CURVES, N_POINTS = 24, 64
@@ -36,7 +37,7 @@ class Subject:
     """A diagnoser under examination.
 
     Attributes:
-        make: makes a new one, not fitted.
+        make: makes a new one, not fitted; maybe in a process of its own.
         track: what it is shown.
         tolerance: see `TOLERANCE`.
     """
@@ -226,7 +227,7 @@ def curves_of_any_length_are_answered(subject: Subject) -> str | None:
     def ask(n_points: int) -> None:
         X = subject.curves(N_OF_ONE_LENGTH, n_points)
         X[0, :, -1] = np.nan
-        _asked(subject.fit_new(n_points), X)
+        _asked(subject.fit_new(n_points) if callable(getattr(subject.fitted, "fit", None)) else subject.fitted, X)
 
     return _first_problem("{} points", ask, LENGTHS)
 
@@ -301,9 +302,7 @@ def check(
     Raises:
         UsageError: there is no such track, or it needs more than that.
     """
-    needed = getattr(make(), "track", "curve")
-    if needed not in TRACKS:
-        raise UsageError(f"The diagnoser needs the track {needed!r}; there are {', '.join(TRACKS)}.")
+    needed = _track_of(make())
     takes = [name for name in TRACKS if set(TRACKS[needed]) <= set(TRACKS[name])]
     if track is not None and track not in takes:
         raise UsageError(f"There is no track {track!r} that the diagnoser takes; it takes {', '.join(takes)}.")
@@ -314,7 +313,26 @@ def check(
         if progress:
             progress(len(findings), len(jobs))
         findings.append(Finding(name, t, _outcome(partial(CHECKS[name], subjects[t])) or ""))
+        if findings[-1].problem:  # what is broken by now must not fail the next check too
+            vars(subjects[t]).pop("fitted", None)
     return findings
+
+
+def _track_of(diagnoser: object) -> str:
+    """The track that a diagnoser needs.
+
+    Raises:
+        UsageError: there is no such track, or it can't be read.
+    """
+    try:
+        needed: object = getattr(diagnoser, "track", "curve")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a property may do anything
+        raise UsageError(f"The track that the diagnoser needs can't be read: {_in_words(error)}.") from None
+    if not isinstance(needed, str) or needed not in TRACKS:
+        raise UsageError(f"The diagnoser needs the track {needed!r}; there are {', '.join(TRACKS)}.")
+    return needed
 
 
 def _outcome(ask: Callable[[], str | None]) -> str | None:
@@ -323,7 +341,11 @@ def _outcome(ask: Callable[[], str | None]) -> str | None:
         return ask()
     except KeyboardInterrupt:
         raise
-    except InvalidOutput as error:
+    except (InvalidOutput, ChildFailed) as error:
         return str(error)
     except BaseException as error:  # whatever a foreign diagnoser does
-        return " ".join("".join(format_exception_only(error)).split())
+        return _in_words(error)
+
+
+def _in_words(error: BaseException) -> str:
+    return " ".join("".join(format_exception_only(error)).split())

@@ -11,6 +11,7 @@ from curvebench.diagnosis.sampling import N_POINTS
 from curvebench.diagnosis.verdict import Limits
 from curvebench.logs import Curve
 from curvebench.logs.channels import evenly_sampled
+from curvebench.logs.names import Role, role_of
 from curvebench.spec import Float
 
 LATE_BEGIN, FEW_GAPS = 0.1, 5.0
@@ -101,8 +102,8 @@ def _cautions(curve: Curve) -> Iterator[str]:
         )
     if curve.source == "ultralytics":
         yield "Ultralytics leaves out epochs whose loss was NaN: a divergence may be hidden."
-    if curve.val_loss is not None and np.array_equal(curve.val_loss, curve.train_loss, equal_nan=True):
-        yield "This is the validation loss, since no training loss was logged: overfitting looks like a rate too high."
+    if role_of(curve.loss_name) is Role.VALIDATION_LOSS:
+        yield "This is a validation loss: overfitting looks like a rate too high."
     if _rises(curve):
         yield (
             "The loss rises without exploding. Some losses do so by design: adversarial ones, those with a growing "
@@ -145,9 +146,12 @@ def rises_by_design(loss_name: str) -> str | None:
 
 
 def _rises(curve: Curve) -> bool:
-    """Whether the loss ends clearly above its lowest, in all of its last tenth, and never exploded."""
+    """Whether all of the last fifth lies clearly above where the loss was lowest, and it never exploded.
+
+    What is lowest is the median of a fifth, so that one lucky batch is no rise afterwards.
+    """
     losses = evenly_sampled(curve.steps, curve.train_loss, N_POINTS)
     if not np.isfinite(losses).all() or (losses <= 0).any() or losses.max() > EXPLODED * losses[0]:
         return False
-    last = losses[-(len(losses) // 10) :]
-    return bool(last.min() > RISING * losses.min() and len(curve) > 1)
+    fifths = np.array_split(losses, 5)
+    return bool(fifths[-1].min() > RISING * min(map(np.median, fifths)))

@@ -32,9 +32,10 @@ def evidence(curve: Curve) -> tuple[str, ...]:
 
     Figures are those of the even points that diagnosers see; shares of the steps are shares of what was logged.
     """
-    losses = evenly_sampled(curve.steps, curve.train_loss, N_POINTS)
-    sentences = [*_about_the_end(curve), *_about_the_course(losses), *_about_the_rate(curve)]
-    return tuple(sentences) or ("Nothing can be read off it: it has no finite value.",)
+    n = int(np.isfinite(curve.train_loss).sum())
+    course = _about_the_course(evenly_sampled(curve.steps, curve.train_loss, N_POINTS)) if n > 1 else ()
+    sentences = [*_about_the_end(curve), *course, *_about_the_rate(curve)]
+    return tuple(sentences) or (f"No course can be read off it: it has {n or 'no'} finite value.",)
 
 
 def _about_the_end(curve: Curve) -> Iterator[str]:
@@ -57,22 +58,22 @@ def _about_the_course(losses: Float) -> Iterator[str]:
         return
     course = _running_median(np.log10(known))
     highest, lowest = int(course.argmax()), int(course.argmin())
+    n_gaps = len(losses) - 1
     if (rise := 10 ** (course[highest] - course[0])) > A_RISE:
-        yield f"It rose to {_times(rise)} its start, at {_share(highest / (len(course) - 1))} of the steps."
+        yield f"It rose to {_times(rise)} its start, at {_share(highest / n_gaps)} of the steps."
     if course[0] - course[lowest] > -np.log10(1 - 0.01):
-        yield _fall(course)
+        yield _fall(course, n_gaps)
     else:
         yield f"It never fell 1 % below its start; it ends at {_times(10 ** (course[-1] - course[0]))} that."
-    if (back := 10 ** (course[-1] - course[lowest])) > A_RETURN:
-        when = _share(lowest / (len(course) - 1))
-        yield f"It ends at {_times(back)} its lowest, which it had at {when} of the steps."
+    if lowest > 0 and (back := 10 ** (course[-1] - course[lowest])) > A_RETURN:
+        yield f"It ends at {_times(back)} its lowest, which it had at {_share(lowest / n_gaps)} of the steps."
     tail = known[2 * len(known) // 3 :] / known.max()  # in this unit nothing overflows
     if len(tail) > 1:
         yield f"The spread of the last third is {_percent(tail.std() / tail.mean())} of its mean."
 
 
-def _fall(course: Float) -> str:
-    """How much of the fall was done when, and what the rest brought."""
+def _fall(course: Float, n_gaps: int) -> str:
+    """How much of the fall was done when, in shares of so many gaps between points, and what the rest brought."""
     lowest = int(course.argmin())
     total = course[0] - course[lowest]
     done = int(np.argmax(course <= course[0] - NEARLY * total))
@@ -81,7 +82,7 @@ def _fall(course: Float) -> str:
     then = f"then rose by {_percent(rest)}" if rest > 0 else f"then by {_percent(abs(rest))}"
     if done >= len(course) - 1:
         return f"It fell by {_percent(first)}, all the way."
-    when = _share(done / (len(course) - 1))
+    when = _share(done / n_gaps)
     return f"It fell by {_percent(first)} in the first {when} of the steps, {then} in the rest."
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from curvebench.data.dataset import Dataset
 from curvebench.evaluation.bootstrap import CONFIDENCE_LEVEL, draw_weights, drawn_sums, interval, strata
 from curvebench.evaluation.evaluate import N_BOOTSTRAP, Examination, Judgement, examine, mark
-from curvebench.evaluation.reporting import choose_runs, is_slow, name_data_set
+from curvebench.evaluation.reporting import IN_THIS_PROCESS, ask_who, choose_runs, name_data_set
 from curvebench.evaluation.results import finite_or_none
 from curvebench.evaluation.scores import LOWER_IS_BETTER, SCORES, scores, scores_from_sums, sums_by_instance
 from curvebench.evaluation.stored_results import load_report
@@ -134,7 +134,15 @@ class Comparison:
         }
 
 
-def compare(dataset: Dataset, first: str, second: str, split: str, *, n_bootstrap: int = N_BOOTSTRAP) -> Comparison:
+def compare(
+    dataset: Dataset,
+    first: str,
+    second: str,
+    split: str,
+    *,
+    n_bootstrap: int = N_BOOTSTRAP,
+    how: Mapping[str, Any] = IN_THIS_PROCESS,
+) -> Comparison:
     """Compare two diagnosers on the runs of a split that both were asked about.
 
     Args:
@@ -143,13 +151,14 @@ def compare(dataset: Dataset, first: str, second: str, split: str, *, n_bootstra
         second: likewise.
         split: one of `SPLITS`.
         n_bootstrap: draws of problem instances, family by family, the same for both.
+        how: where diagnosers run: arguments of `examine`.
 
     Raises:
         UsageError: there is no such diagnoser or split, or a stored result is about another data set.
         InputError: a result cannot be read, or the split has no scored runs.
         CheckFailed: one of them failed, so that there is nothing to compare.
     """
-    (name, a), (other_name, b) = _judged(dataset, first, split), _judged(dataset, second, split)
+    (name, a), (other_name, b) = (_judged(dataset, name, split, how) for name in (first, second))
     differences, n_runs, n_instances = compare_judgements(a, b, n_bootstrap)
     return Comparison(split, name, other_name, n_runs, n_instances, differences)
 
@@ -202,7 +211,7 @@ def _instances(judgement: Judgement, rows: Int) -> tuple[Int, Any]:
     return instance, judgement.family[present]
 
 
-def _judged(dataset: Dataset, asked: str, split: str) -> tuple[str, Judgement]:
+def _judged(dataset: Dataset, asked: str, split: str, how: Mapping[str, Any]) -> tuple[str, Judgement]:
     """A diagnoser's name and judgement on a split: made now, or from its stored answers."""
     if asked.endswith(".json"):
         report = load_report(Path(asked))
@@ -213,8 +222,8 @@ def _judged(dataset: Dataset, asked: str, split: str) -> tuple[str, Judgement]:
         stored = report.evaluations[i]
         marked = mark(dataset, split, report.answers[i], rows=report.rows[split], track=stored.track, n_bootstrap=1)
         return name, _present(name, marked, stored.message)
-    rows = choose_runs(dataset, is_slow=is_slow(asked))[1].get(split)
-    (examination,) = examine(dataset, asked, {split: rows}, n_bootstrap=1)
+    rows = choose_runs(dataset, is_slow=ask_who(asked, how).is_slow)[1].get(split)
+    (examination,) = examine(dataset, asked, {split: rows}, n_bootstrap=1, **how)
     return asked, _present(asked, examination, examination.result.message)
 
 

@@ -300,7 +300,7 @@ class _Failure:
     message: str
 
     def of(self, base: Result, view: str) -> Examination:
-        return Examination(replace(base, status=self.status, message=_one_line(self.message)), view)
+        return Examination(replace(base, status=self.status, message=one_line(self.message)), view)
 
 
 def _attempt(work: Callable[[], T], passed: type[BaseException] = KeyboardInterrupt) -> T | _Failure:
@@ -384,7 +384,8 @@ def _has(candidate: object, method: str) -> bool:
     return callable(getattr(candidate, method, None))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A text as the message of a result: printable characters, not too many."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…"
 

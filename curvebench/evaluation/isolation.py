@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from curvebench.diagnosers import check_name
 from curvebench.diagnosers.answers import InvalidOutput
+from curvebench.diagnosers.identity import Statement
 from curvebench.evaluation import wire
+from curvebench.evaluation.json_reading import Node
 from curvebench.processes import Child, ChildFailed, OutOfMemory, ProcessLimits, TimedOut, passed_on_environment
-from curvebench.spec import DIAGNOSES, TRACKS, Bool, Float, Remedy, UsageError
+from curvebench.spec import DIAGNOSES, TRACKS, Bool, Float, InputError, Remedy, UsageError
 
 ISOLATIONS: tuple[str, ...] = ("none", "process", "namespace")
 """How a diagnoser may be run: as part of us, in a process under limits, in one that is also alone in its world."""
@@ -31,6 +35,8 @@ ISOLATIONS: tuple[str, ...] = ("none", "process", "namespace")
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from curvebench.evaluation.worker import main; main()"
 )
+
+_OPTIONAL = ("fit", "abstain", "prescribe", "crashed")
 
 _COMPLAINTS: dict[str, type[Exception]] = {
     "failed": ChildFailed,
@@ -66,6 +72,18 @@ def isolated(
         UsageError: there is no such isolation or name, it is no name, or there are no namespaces here.
         ChildFailed: it could not be made, or broke a limit while it was.
     """
+    with maker(diagnoser, isolation, limits, hidden) as make:
+        yield make()
+
+
+@contextmanager
+def maker(
+    diagnoser: object, isolation: str, limits: ProcessLimits, hidden: Sequence[Path] = ()
+) -> Iterator[Callable[[], IsolatedDiagnoser]]:
+    """A function that makes a diagnoser in a new process every time; arguments and errors as for `isolated`.
+
+    A process ends with its diagnoser, when nobody refers to that any more, and all end with the `with` statement.
+    """
     check_isolation(isolation)
     if not isinstance(diagnoser, str):
         raise UsageError(
@@ -73,30 +91,58 @@ def isolated(
             "as package.module:attribute or path/to/file.py:attribute."
         )
     check_name(diagnoser)
-    with Child(
-        [sys.executable, "-c", _START, json.dumps(sys.path)],
-        limits,
-        called="The diagnoser",
-        namespace=isolation == "namespace",
-        hidden=hidden,
-        environment=passed_on_environment(),
-    ) as child:
-        yield IsolatedDiagnoser(child, diagnoser)
+    name = diagnoser
+    with ExitStack() as stack:
+
+        def make() -> IsolatedDiagnoser:
+            child = stack.enter_context(
+                Child(
+                    [sys.executable, "-c", _START, json.dumps(sys.path)],
+                    limits,
+                    called="The diagnoser",
+                    namespace=isolation == "namespace",
+                    hidden=hidden,
+                    environment=passed_on_environment(),
+                )
+            )
+            made = IsolatedDiagnoser(child, name)
+            weakref.finalize(made, child.close)
+            return made
+
+        yield make
 
 
 class IsolatedDiagnoser:
-    """The outside of an isolated diagnoser; has those of the optional methods that the inside has."""
+    """The outside of an isolated diagnoser; has those of the optional methods that the inside has.
+
+    Attributes:
+        track: what it needs to see, one of `TRACKS`.
+    """
 
     def __init__(self, child: Child, name: str) -> None:
         self._child = child
         header, _ = self._exchange(wire.encode({"ask": "make", "name": name}), wire.most_bytes((0,), np.uint8))
         methods = header.get("methods")
+        self._methods = [name for name in _OPTIONAL if isinstance(methods, list) and name in methods]
         self.track = header.get("track")
         if self.track not in tuple(TRACKS):
             raise InvalidOutput(f"There is no track {str(self.track)[:40]!r}; there are {', '.join(TRACKS)}.")
-        for method in ("fit", "abstain", "prescribe", "crashed"):
-            if isinstance(methods, list) and method in methods:
-                setattr(self, method, getattr(self, f"_{method}", partial(self._flags, method)))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """An optional method, if the inside has it."""
+        if name in _OPTIONAL and name in self._methods:
+            return getattr(self, f"_{name}", partial(self._flags, name))
+        raise AttributeError(name)
+
+    def statement(self) -> Statement:
+        """What it says of itself.
+
+        Raises:
+            InvalidOutput: it says something else.
+            ChildFailed: its attributes cannot be read, or it crashed over it.
+        """
+        header, _ = self._exchange(wire.encode({"ask": "describe"}), wire.most_bytes((0,), np.uint8))
+        return _statement(header.get("says"))
 
     def predict_proba(self, X: Float) -> NDArray[np.float64]:
         """(n_curves, 6) probabilities of the curves X (n_curves, n_channels, n_points).
@@ -138,3 +184,31 @@ class IsolatedDiagnoser:
         if (status := header.get("status")) is not None:
             raise _COMPLAINTS.get(str(status), ChildFailed)(str(header.get("message"))[:1000])
         return header, body
+
+
+def _statement(said: object) -> Statement:
+    """What a diagnoser says of itself, from JSON that may be anything.
+
+    Raises:
+        InvalidOutput: it says nothing of the kind.
+    """
+
+    def text(node: Node) -> str:
+        if not isinstance(node.value, str):
+            raise InputError(f"{node.place} is no text.")
+        return node.value
+
+    try:
+        entries = Node(said, "What it says of itself").object(*(f.name for f in fields(Statement)))
+        return Statement(
+            description=text(entries["description"]),
+            source=text(entries["source"]),
+            version=None if entries["version"].is_null else text(entries["version"]),
+            covers=tuple(map(text, entries["covers"].list())),
+            mapping={key: text(value) for key, value in entries["mapping"].map().items()},
+            is_slow=entries["is_slow"].value is True,
+            largest_track=None if entries["largest_track"].is_null else text(entries["largest_track"]),
+            can_be_fitted=entries["can_be_fitted"].value is True,
+        )
+    except InputError as error:
+        raise InvalidOutput(str(error)) from None

@@ -8,13 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from curvebench.data.dataset import Dataset, content_sha256
+from curvebench.data.shipped import SHIPPED
 from curvebench.data.versions import package_versions
 from curvebench.data.views import FRACTION_SEEN, VIEWS
-from curvebench.diagnosers.identity import Identity, identify, subject_of
+from curvebench.diagnosers import is_reference
+from curvebench.diagnosers.answers import InvalidOutput
+from curvebench.diagnosers.identity import Identity, Statement, identify, statement_of, subject_of
 from curvebench.evaluation.breakdowns import by_base_rate, by_severity, gain_left, reliability
-from curvebench.evaluation.evaluate import Examination, examine, scored_rows
+from curvebench.evaluation.evaluate import Examination, examine, one_line, scored_rows
+from curvebench.evaluation.isolation import isolated
 from curvebench.evaluation.report import (
     ALL,
     MAX_MESSAGE,
@@ -32,12 +37,18 @@ from curvebench.evaluation.report import (
 )
 from curvebench.evaluation.results import finite_or_none
 from curvebench.evaluation.subset import stratified_rows
-from curvebench.spec import DIAGNOSES, TRACKS, InputError, Int, UsageError
+from curvebench.processes import ChildFailed
+from curvebench.spec import DIAGNOSES, TRACKS, CheckFailed, InputError, Int, UsageError
 
 SPLITS_ON_BOARD = ("test", "test_ood")
 
+IN_THIS_PROCESS: Mapping[str, Any] = {}
+"""Of the arguments of `examine` that say where a diagnoser runs none, which is here."""
 
-def make_report(dataset: Dataset, name: str) -> Report:
+
+def make_report(
+    dataset: Dataset, name: str, how: Mapping[str, Any] = IN_THIS_PROCESS, said: Statement | None = None
+) -> Report:
     """Evaluate a diagnoser on everything that a board shows.
 
     That is every view of both test splits on the smallest track that it needs. Whoever is fitted may learn more from
@@ -46,53 +57,72 @@ def make_report(dataset: Dataset, name: str) -> Report:
 
     Args:
         dataset: the labelled runs.
-        name: of the registry, or "package.module:attribute".
+        name: anything that `curvebench.diagnosers.resolve` takes for a name.
+        how: where it runs: arguments of `examine`.
+        said: what it says of itself; None to ask it.
 
     Raises:
         UsageError: there is no such diagnoser, or it says of itself what no board knows.
+        CheckFailed: it is isolated, and could not be made or describe itself.
         InputError: the data set has no scored runs to be asked about, or none to fit on, or its version is no number.
     """
-    who, subject = checked_identity(name), subject_of(name)
-    subset, rows = choose_runs(dataset, is_slow=is_slow(name))
-    examinations = examine(dataset, name, rows, views=list(VIEWS))
-    for track in _larger_tracks(subject, examinations[0].result.track):
-        examinations += examine(dataset, name, rows, track=track)
+    said = said or ask_who(name, how)
+    who = checked_identity(name, said)
+    subset, rows = choose_runs(dataset, is_slow=said.is_slow)
+    examinations = examine(dataset, name, rows, views=list(VIEWS), **how)
+    for track in _larger_tracks(said, examinations[0].result.track):
+        examinations += examine(dataset, name, rows, track=track, **how)
     return assemble(dataset, who, circumstances(), subset, rows, examinations)
 
 
-def make_rerun(dataset: Dataset, name: str, master_seed: int) -> Rerun:
+def make_rerun(dataset: Dataset, name: str, master_seed: int, how: Mapping[str, Any] = IN_THIS_PROCESS) -> Rerun:
     """Evaluate a diagnoser once more on another data set of the same recipe: its own track, the curves as they are."""
-    _, rows = choose_runs(dataset, is_slow=is_slow(name))
+    _, rows = choose_runs(dataset, is_slow=ask_who(name, how).is_slow)
     scores = {
         e.result.split: {score: finite_or_none(value) for score, value in e.result.scores.items()}
-        for e in examine(dataset, name, rows)
+        for e in examine(dataset, name, rows, **how)
         if e.result.scores is not None
     }
     return Rerun(master_seed, content_sha256(dataset), scores, _now())
 
 
-def is_slow(name: str) -> bool:
-    """Whether a diagnoser asks, by its attribute `is_slow`, to be asked about a fixed part of the runs only.
+def ask_who(name: str, how: Mapping[str, Any] = IN_THIS_PROCESS) -> Statement:
+    """What a diagnoser says of itself.
+
+    Args:
+        name: anything that `curvebench.diagnosers.resolve` takes for a name.
+        how: where it runs: arguments of `examine`.
 
     Raises:
-        UsageError: there is no such diagnoser.
+        UsageError: there is no such diagnoser, or its attributes cannot be read.
+        CheckFailed: it is isolated, and could not be made or describe itself.
     """
-    return bool(getattr(subject_of(name), "is_slow", False))
+    if not how or is_reference(name):
+        return statement_of(subject_of(name))
+    try:
+        with isolated(name, **how) as inside:
+            return inside.statement()
+    except (ChildFailed, InvalidOutput) as error:
+        raise CheckFailed(f"{name} could not be made: {one_line(str(error))}") from None
 
 
 def name_data_set(dataset: Dataset) -> DataSetName:
-    """What a result says about the data set that it is about.
+    """What a result says about the data set that it is about: name and version of its recipe, and its content.
+
+    What comes with the package has the name that it has there: `mini` has the recipe of the data set that it is a part
+    of, and must not be taken for it.
 
     Raises:
         InputError: the version of its recipe is no whole number, or its name is too long.
     """
-    meta = dataset.meta
+    meta, content = dataset.meta, content_sha256(dataset)
     if not meta.recipe_version.isdecimal() or not 0 < len(meta.recipe_name) <= MAX_NAME:
         raise InputError(
             f"Results are kept by name and version of the recipe; {meta.recipe_name[:MAX_NAME]!r}, "
             f"{meta.recipe_version[:MAX_NAME]!r} is none."
         )
-    return DataSetName(meta.recipe_name, int(meta.recipe_version), content_sha256(dataset), dataset.n_points)
+    shipped = {data_set.content_sha256: name for name, data_set in SHIPPED.items()}
+    return DataSetName(shipped.get(content, meta.recipe_name), int(meta.recipe_version), content, dataset.n_points)
 
 
 def circumstances() -> Circumstances:
@@ -122,13 +152,19 @@ def _line(text: str, longest: int) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def checked_identity(name: str) -> Identity:
+def checked_identity(name: str, said: Statement | None = None) -> Identity:
     """Who a diagnoser is, in texts that a result may hold.
+
+    Args:
+        name: of the diagnoser.
+        said: what it says of itself; None to make it here and look.
 
     Raises:
         UsageError: there is no such diagnoser, its name is too long, or it says of itself what no board knows.
     """
-    who = identify(name)
+    who = identify(name, said)
+    if not name.isprintable():
+        raise UsageError(f"Names on a board are one line of printable characters; {name!r} is not.")
     if len(name) > MAX_NAME:
         raise UsageError(f"Names on a board have at most {MAX_NAME} characters; {name!r} has {len(name)}.")
     if unknown := sorted(set(who.covers) - set(DIAGNOSES)):
@@ -142,24 +178,22 @@ def checked_identity(name: str) -> Identity:
     )
 
 
-def makeable(names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Those diagnosers that can be made here, and for each other a sentence that says why not."""
-    found, obstacles = [], []
+def makeable(names: Iterable[str], how: Mapping[str, Any] = IN_THIS_PROCESS) -> tuple[dict[str, Statement], list[str]]:
+    """What those diagnosers say of themselves that can be made here; for each other a sentence that says why not."""
+    found, obstacles = {}, []
     for name in names:
         try:
-            subject_of(name)
-        except UsageError as error:  # a tool that is not installed
+            found[name] = ask_who(name, how)
+        except (UsageError, CheckFailed) as error:  # a tool that is not installed
             obstacles.append(f"{name} is left out: {error}")
-        else:
-            found.append(name)
     return found, obstacles
 
 
-def _larger_tracks(subject: object, own: str) -> list[str]:
-    if not callable(getattr(subject, "fit", None)):
+def _larger_tracks(said: Statement, own: str) -> list[str]:
+    if not said.can_be_fitted:
         return []
     tracks = list(TRACKS)
-    largest = getattr(subject, "largest_track", tracks[-1])
+    largest = tracks[-1] if said.largest_track is None else said.largest_track
     if largest not in tracks:
         raise UsageError(f"The diagnoser's largest_track is {largest!r}; there are {', '.join(tracks)}.")
     return tracks[tracks.index(own) + 1 : tracks.index(largest) + 1]

@@ -7,52 +7,61 @@ diagnoser or unreadable, it is refused, unless the caller says that it is to be 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from curvebench.data.dataset import Dataset
 from curvebench.data.plain_files import read_plain_file
 from curvebench.data.shipped import locate
 from curvebench.data.store import load, publish
-from curvebench.diagnosers.identity import Identity
+from curvebench.diagnosers import DIAGNOSERS
+from curvebench.diagnosers.identity import Identity, Statement
+from curvebench.evaluation.json_reading import parse
 from curvebench.evaluation.predictions import MAX_BYTES
 from curvebench.evaluation.report import MAX_JSON_BYTES, DataSetName, Report, json_bytes, read_report, slug
-from curvebench.evaluation.reporting import checked_identity, make_report, make_rerun
-from curvebench.spec import InputError, UsageError
+from curvebench.evaluation.reporting import IN_THIS_PROCESS, ask_who, checked_identity, make_report, make_rerun
+from curvebench.spec import CheckFailed, InputError, UsageError
 
 RESULTS = Path("leaderboard/results")
 """Where results lie unless another folder is named."""
 
 
-def evaluate_and_store(file: Path, folder: Path, name: str) -> Path:
+def evaluate_and_store(
+    file: Path, folder: Path, how: Mapping[str, Any], said: Mapping[str, Statement], name: str
+) -> Path:
     """Make the report of one diagnoser and write it, over an old one if there is one; what a process works on.
 
     Args:
         file: of the data set.
         folder: of results.
+        how: where the diagnoser runs: arguments of `curvebench.evaluation.evaluate.examine`.
+        said: what diagnosers say of themselves, where it is known already.
         name: of the diagnoser, as `pending` returns it.
 
     Returns:
         Path of the JSON.
     """
-    return store_report(make_report(load_once(file), name), folder, overwrite=True)
+    return store_report(make_report(load_once(file), name, how, said.get(name)), folder, overwrite=True)
 
 
-def rerun_and_store(file: Path, master_seed: int, path: Path) -> Path:
+def rerun_and_store(file: Path, master_seed: int, how: Mapping[str, Any], path: Path) -> Path:
     """Evaluate the diagnoser of a stored result on another data set of its recipe, and store what came of it beside.
 
     Args:
         file: of that data set.
         master_seed: of its recipe.
+        how: where the diagnoser runs.
         path: of the result's JSON.
 
     Returns:
         That path.
     """
     report = load_report(path)
-    rerun = make_rerun(load_once(file), report.diagnoser.name, master_seed)
+    rerun = make_rerun(load_once(file), report.diagnoser.name, master_seed, how)
     folder = path.resolve().parent.parent
     return store_report(replace(report, rerun=rerun), folder, overwrite=True)
 
@@ -69,7 +78,13 @@ def _load(file: Path, modified: int) -> Dataset:
 
 
 def awaiting_rerun(
-    data_set: DataSetName, folder: Path, master_seed: int, *, may_replace: bool = False
+    data_set: DataSetName,
+    folder: Path,
+    master_seed: int,
+    *,
+    names: Sequence[str] | None = None,
+    may_replace: bool = False,
+    how: Mapping[str, Any] = IN_THIS_PROCESS,
 ) -> tuple[list[Path], list[str]]:
     """Which stored results have not been repeated with a master seed.
 
@@ -77,22 +92,33 @@ def awaiting_rerun(
         data_set: that the results are about.
         folder: of results.
         master_seed: of the data set that they are to be repeated on.
+        names: of the diagnosers to be repeated; None for those of the registry, so that nothing is run only because a
+            file that somebody sent names it.
         may_replace: whether one that was repeated with another seed is to be repeated with this one.
+        how: where diagnosers run.
 
     Returns:
         Paths of their JSON; and for those that cannot be repeated a sentence with the reason.
 
     Raises:
         InputError: there are no results about the data set.
-        UsageError: some were repeated with another seed, and are not to be replaced.
+        UsageError: there is none of one of the diagnosers, or some were repeated with another seed, and are not to be
+            replaced.
     """
     paths, obstacles, conflicts = [], [], []
-    for path in results_in(folder / data_set.folder):
-        report = load_report(path)
+    reports = {path: load_report(path) for path in results_in(folder / data_set.folder)}
+    if absent := set(names or ()) - {report.diagnoser.name for report in reports.values()}:
+        raise UsageError(f"There is no result of {', '.join(sorted(absent))} in {folder / data_set.folder}.")
+    for path, report in reports.items():
         name, rerun = report.diagnoser.name, report.rerun
+        if names is not None and name not in names:
+            continue
+        if names is None and name not in DIAGNOSERS:
+            obstacles.append(f"{name} is not repeated: it does not come with the package; name it with --diagnoser.")
+            continue
         try:
-            obstacle = _conflict(path, data_set, checked_identity(name))
-        except UsageError as error:
+            obstacle = _conflict(path, data_set, checked_identity(name, ask_who(name, how)))
+        except (UsageError, CheckFailed) as error:
             obstacle = str(error).rstrip(".")
         if obstacle:
             obstacles.append(f"{name} is not repeated: {obstacle}.")
@@ -168,7 +194,14 @@ def results_in(folder: Path) -> list[Path]:
     return found
 
 
-def pending(data_set: DataSetName, names: Sequence[str], folder: Path, *, may_replace: bool = False) -> list[str]:
+def pending(
+    data_set: DataSetName,
+    names: Sequence[str],
+    folder: Path,
+    *,
+    may_replace: bool = False,
+    said: Mapping[str, Statement] = MappingProxyType({}),
+) -> list[str]:
     """Which diagnosers have no result yet.
 
     Args:
@@ -176,10 +209,12 @@ def pending(data_set: DataSetName, names: Sequence[str], folder: Path, *, may_re
         names: of diagnosers.
         folder: of results.
         may_replace: whether a result that was made of other content or by another diagnoser is to be made anew.
+        said: what diagnosers say of themselves; who is not in it is made here.
 
     Raises:
         UsageError: there is no such diagnoser, two have the same file name, or a result lies there that is not to be
-            replaced; all of these are named.
+            replaced; all of these are named. Or there are results about other content of that name and version that
+            would stay beside the new ones.
     """
     files: dict[str, str] = {}
     missing, conflicts = [], []
@@ -188,7 +223,8 @@ def pending(data_set: DataSetName, names: Sequence[str], folder: Path, *, may_re
         if other != name:
             raise UsageError(f"The results of {other!r} and {name!r} would have the same file name; rename one.")
         path = result_path(folder, data_set, name)
-        reason = _conflict(path, data_set, checked_identity(name)) if path.exists() else None
+        who = checked_identity(name, said.get(name))
+        reason = _conflict(path, data_set, who) if path.exists() else None
         if reason == "":
             continue
         if reason is not None and not may_replace:
@@ -199,7 +235,28 @@ def pending(data_set: DataSetName, names: Sequence[str], folder: Path, *, may_re
             "Old results are not edited, and these differ from what would be made now: "
             f"{'; '.join(conflicts)}. Write to another folder, or use --replace to make these anew."
         )
+    if missing and (strangers := _about_other_content(folder, data_set, set(files))):
+        raise UsageError(
+            f"{strangers[0]} is about other content than this data set, whose name and version are the same, "
+            f"{data_set.folder}: a part of it, or made otherwise. Results on both can't stand in one table; write to "
+            "another folder, or name all of them with --replace."
+        )
     return missing
+
+
+def _about_other_content(folder: Path, data_set: DataSetName, slugs: Collection[str]) -> list[Path]:
+    """Results in the folder of a data set that say that they are about another one, but for those of some slugs."""
+    paths = [path for path in sorted((folder / data_set.folder).glob("*.json")) if path.stem not in slugs]
+    return [path for path in paths if _content_of(path) not in ("", data_set.content_sha256)]
+
+
+def _content_of(path: Path) -> str:
+    """Content hash of the data set that a result says it is about; empty where it does not say."""
+    try:
+        head = parse(_bytes_of(path, MAX_JSON_BYTES), str(path)).map()
+        return head["data_set"].map()["content_sha256"].sha256()
+    except (InputError, KeyError):
+        return ""
 
 
 def _conflict(path: Path, data_set: DataSetName, who: Identity) -> str:

@@ -28,10 +28,12 @@ class Verdict:
     Attributes:
         path: of the JSON.
         fault: why it is refused; empty where it is in order.
+        is_computed: whether every number was computed again.
     """
 
     path: Path
     fault: str
+    is_computed: bool = False
 
 
 def verify_results(folder: Path, dataset: Dataset | None = None) -> Iterator[Verdict]:
@@ -43,7 +45,7 @@ def verify_results(folder: Path, dataset: Dataset | None = None) -> Iterator[Ver
 
     Args:
         folder: of results, or of those of one data set.
-        dataset: that the results are about; those about others are checked without.
+        dataset: that the results are about; those about data sets of another name or version are checked without.
 
     Raises:
         InputError: the folder has no results.
@@ -53,12 +55,13 @@ def verify_results(folder: Path, dataset: Dataset | None = None) -> Iterator[Ver
         try:
             report = load_report(path)
             _check_place(path, report, first.setdefault(path.parent, report))
-            if dataset is not None and report.data_set.folder == name_data_set(dataset).folder:
+            is_about_it = dataset is not None and report.data_set.folder == name_data_set(dataset).folder
+            if dataset is not None and is_about_it:
                 check_numbers(report, dataset)
         except (InputError, CheckFailed) as error:
             yield Verdict(path, str(error))
         else:
-            yield Verdict(path, "")
+            yield Verdict(path, "", is_computed=is_about_it)
 
 
 def _check_place(path: Path, report: Report, other: Report) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from traceback import format_exception_only
 from typing import Any, BinaryIO
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from curvebench.diagnosers import resolve
 from curvebench.diagnosers.answers import InvalidOutput, checked_flags, checked_prescriptions, checked_probabilities
+from curvebench.diagnosers.identity import statement_of
 from curvebench.evaluation import wire
 from curvebench.processes import ChildFailed, OutOfMemory, TimedOut
 from curvebench.spec import CurveBenchError
@@ -34,6 +36,8 @@ def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
             if header["ask"] == "make":
                 candidate = resolve(header["name"])
                 reply = wire.encode(_about(candidate))
+            elif header["ask"] == "describe":
+                reply = wire.encode({"says": asdict(statement_of(candidate))})
             else:
                 reply = _answer(candidate, header["ask"], wire.read_arrays(body, header["arrays"]))
         except BaseException as error:  # whatever a foreign diagnoser does, it is told about

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -194,8 +195,10 @@ def check_folder_target(path: Path) -> None:
     Raises:
         UsageError: it could not, and why.
     """
-    if path.is_dir() and not path.is_symlink():
-        raise UsageError(f"{path} already exists; a folder is never replaced: choose another name or remove it first.")
+    if os.path.lexists(path):
+        raise UsageError(
+            f"{path} already exists and is never replaced by a folder; choose another name or remove it first."
+        )
     check_target(path)
 
 

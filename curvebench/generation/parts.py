@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from curvebench.data.folder import MANIFEST
 from curvebench.spec import UsageError
 
 try:
@@ -114,10 +115,11 @@ def part_path(folder: Path, index: int) -> Path:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what killed workers left of shards that they were writing; who is still at it fails, harmlessly."""
-    for path in folder.glob(".group-*.tmp"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+    """Remove what killed calls left of shards and manifests that they were writing; who is still at it fails."""
+    for pattern in (".group-*.tmp", f".{MANIFEST}.*.tmp"):
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def move_out(folder: Path, output: Path) -> None:
@@ -140,7 +142,7 @@ def remove_parts(folder: Path) -> None:
     """
     for made_with in folder.parent.glob("made-with-*"):
         with contextlib.suppress(OSError):
-            for pattern in ("group-*.h5", ".group-*.tmp"):
+            for pattern in ("group-*.h5", ".group-*.tmp", MANIFEST, f".{MANIFEST}.*.tmp"):
                 for path in made_with.glob(pattern):
                     path.unlink()
             made_with.rmdir()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard
 
@@ -17,12 +15,13 @@ from pydantic_core import CoreSchema, core_schema
 
 from curvebench.data.columns import COLUMNS
 from curvebench.data.dataset import MAX_ATTRIBUTE_BYTES
-from curvebench.data.plain_files import read_plain_file
+from curvebench.data.plain_files import parse_toml, read_plain_file
 from curvebench.generation.engine import DENSE, ENGINES, MLP, MODULES
 from curvebench.generation.moments import branch_fault, count_updates
 from curvebench.generation.portable_math import log10
 from curvebench.generation.problems import FAMILIES
 from curvebench.generation.schedules import SHAPES, schedule_shape
+from curvebench.nearly import did_you_mean, did_you_mean_file
 from curvebench.spec import (
     HIDDEN_ACTIVATIONS,
     LABELS,
@@ -307,8 +306,7 @@ def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> RecipeFile:
     try:
         text = read_plain_file(path, MAX_FILE_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
-        near = get_close_matches(str(name_or_path), shipped, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(str(name_or_path), shipped) or did_you_mean_file(path)
         raise InputError(
             f"There is no recipe {str(name_or_path)!r}: it is neither a file nor one of {', '.join(shipped)}.{hint}"
         ) from None
@@ -339,7 +337,7 @@ def parse_recipe(text: str, where: str = "recipe", *, trust: bool = False) -> Re
                 f"{where} has 1 fault:\n  the text has {n_bytes} bytes; it travels in the data set, where "
                 f"{MAX_ATTRIBUTE_BYTES} fit."
             )
-        raw = tomllib.loads(text)
+        raw = parse_toml(text)
     except (ValueError, RecursionError) as error:  # tomllib lets ValueErrors of overlong integers through
         raise InputError(f"{where} is not valid TOML: {error}.") from None
     faults = []

@@ -81,7 +81,7 @@ def export(
     """Write a data set for other tools, whole or not at all, in memory that hardly grows with it.
 
     Args:
-        name_or_path: a data set that comes with the package, or the path of a file.
+        name_or_path: a data set that comes with the package, or the path of a file or a folder of shards.
         to: one of `FORMATS`.
         output: the file or folder to write.
         track: channels of "ts", one of `TRACKS`; default "curve".
@@ -101,8 +101,7 @@ def export(
     if form.needs_arrow:
         arrow()
     (check_folder if form.is_folder else check_target)(path, overwrite=overwrite)
-    if os.path.exists(path) and os.path.samefile(path, locate(name_or_path)):
-        raise UsageError(f"{path} is the data set itself; choose another name for the export.")
+    _check_apart(path, locate(name_or_path))
     with open_rows(name_or_path) as opened:
         source = Source(opened, scored_only, track or "curve", _title(path), progress)
         n_runs = sum(source.counts.values())
@@ -113,6 +112,12 @@ def export(
     files = sorted(found for found in path.rglob("*") if found.is_file()) if form.is_folder else [path]
     sizes = {(f.relative_to(path).as_posix() if form.is_folder else f.name): f.stat().st_size for f in files}
     return Exported(path, MappingProxyType(sizes), n_runs)
+
+
+def _check_apart(path: Path, source: Path) -> None:
+    """An export replaces no data set, nor puts anything into a folder of shards."""
+    if source.exists() and any(found.exists() and found.samefile(source) for found in (path, *path.absolute().parents)):
+        raise UsageError(f"{path} is the data set itself, or lies in it; choose another name for the export.")
 
 
 def _check_track(to: str, track: str | None) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from curvebench.data.columns import COLUMNS, Column
-from curvebench.data.dataset import Dataset, Meta
-from curvebench.data.store import Opened
+from curvebench.data.dataset import Dataset, Meta, axis_lengths
+from curvebench.data.store import Opened, OpenedFolder
 from curvebench.interchange.description import Counts
 from curvebench.spec import DIAGNOSES, SPLITS
 
@@ -29,7 +29,7 @@ class Source:
         progress: told how far the reading is.
     """
 
-    opened: Opened
+    opened: Opened | OpenedFolder
     scored_only: bool
     track: str
     title: str
@@ -42,14 +42,13 @@ class Source:
 
     @property
     def content_sha256(self) -> str:
-        """The content hash that stands in the file."""
+        """The content hash that stands in the file or the manifest."""
         return self.opened.content_sha256
 
     @cached_property
     def lengths(self) -> dict[str, int]:
         """Name of an axis after the first -> its length."""
-        none = self.opened.rows(0, 0)
-        return {a: n for c in COLUMNS.values() for a, n in zip(c.axes, none[c.name].shape[1:], strict=True)}
+        return axis_lengths(self.meta, self.opened.n_points)
 
     @property
     def columns(self) -> list[Column]:

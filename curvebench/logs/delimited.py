@@ -68,7 +68,9 @@ def _find_delimiter(text: str) -> tuple[str | None] | None:
         is_filled = len(whole) >= 0.5 * (len(rows) - 1) and any(map(_has_number, whole))
         if not is_filled and (len(head) > 1 or not _is_header(rows[0])):
             continue
-        if delimiter is None and not (_is_header(rows[0]) and all(_is_numbers(row) for row in whole)):
+        if delimiter is None and not (
+            _is_header(rows[0]) and all(_is_numbers(_untimed(row, rows[0])) for row in whole)
+        ):
             continue  # a sentence has blanks too
         if _is_header(rows[0]) or _is_numbers(rows[0]):
             return (delimiter,)
@@ -100,6 +102,11 @@ def cells_of(line: str, delimiter: str | None) -> list[str]:
         except csv.Error:
             pass
     return [cell.strip() for cell in line.split(delimiter)]
+
+
+def _untimed(cells: Sequence[str], header: Sequence[str]) -> list[str]:
+    """Cells without those of times, which may be spelled as 00:10."""
+    return [cell for cell, name in zip(cells, header, strict=True) if role_of(name) is not Role.TIME]
 
 
 def _is_numbers(cells: Sequence[str]) -> bool:
@@ -165,7 +172,7 @@ def _rows_to_runs(text: str, name: str, delimiter: str | None, budget: Budget, n
                 if column.lower() in RUN_NAMES:
                     run_name = cell[:200]
                 else:
-                    n_text += role_of(column) is not Role.NOTHING
+                    n_text += role_of(column) not in (Role.NOTHING, Role.TIME)
         key = f"{n_headers} {run_name}"
         if key not in builders:
             full = "/".join(
@@ -182,7 +189,7 @@ def _rows_to_runs(text: str, name: str, delimiter: str | None, budget: Budget, n
     if n_long:
         notes.append(f"Left out: the last cells of {count_of(n_long, 'row')} of more cells than the header has.")
     if n_text:
-        notes.append(f"Taken for empty: {count_of(n_text, 'cell')} that should hold a number and does not.")
+        notes.append(f"Taken for empty, being no number: {count_of(n_text, 'cell')}.")
     if n_headers > 1:
         notes.append(f"The table has {n_headers:,} headers; what stands below each is a run of its own.")
     if decimal_comma:

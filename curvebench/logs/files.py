@@ -11,6 +11,7 @@ from pathlib import Path
 
 from curvebench.logs.limits import MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_LINES, MAX_TEXT_BYTES
 from curvebench.logs.numbers import count_of
+from curvebench.nearly import did_you_mean_file
 from curvebench.spec import InputError
 
 _GZIP = b"\x1f\x8b"
@@ -50,7 +51,7 @@ def read_bytes(path: Path, limit: int) -> tuple[bytes, list[str]]:
         with path.open("rb") as file:
             data = file.read(min(limit, status.st_size) + 1)
     except FileNotFoundError:
-        raise InputError("There is no such file or folder.") from None
+        raise InputError(f"There is no such file or folder.{did_you_mean_file(path)}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"It cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     notes: list[str] = []

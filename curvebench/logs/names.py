@@ -33,7 +33,8 @@ WORDS: Mapping[str, frozenset[str]] = {
     ),
     "no loss": frozenset(
         {"min", "max", "std", "var", "scale", "scaler", "best", "lowest", "weight", "weights", "coef", "lambda", "lr",
-         "grad", "norm", "acc", "accuracy", "rate", "count", "num", "time", "seconds", "perplexity", "ppl", "patience"}
+         "grad", "norm", "acc", "accuracy", "rate", "count", "num", "time", "seconds", "perplexity", "ppl", "patience",
+         "hparam"}
     ),
     "train": frozenset({"train", "training", "trn", "tr", "trl"}),
     "validation": frozenset({"val", "valid", "validation", "eval", "evaluation", "dev", "test", "testing", "tel"}),

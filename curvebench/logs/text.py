@@ -21,12 +21,18 @@ _PAIR = re.compile(
     ["']?
     (?>\s{0,4}(?:[:=]|\bis\b|\bof\b|\s)?\s{0,8})  # what may stand between it and its value
     (?>(?:tensor\(|[\[(\#"']\s{0,4})?)
-    (?P<value>(?>[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?))))
+    (?P<value>(?>[-+]?(?:
+        \d{1,3}(?:,\d{3}){1,5}(?!,?\d)(?:\.\d+)?          # 12,000: thousands, or decimals
+        |\d+,\d+(?:[eE][-+]?\d+)?(?![.,]?\d)              # 0,52: decimals
+        |\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|(?i:nan|inf(?:inity)?)
+    )))
     (?![\w%])
     """,
     re.VERBOSE,
 )
 """A name and the number after it. Every repetition is bounded or atomic, so that no line takes quadratic time."""
+
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 
 _ROLE_WORD = re.compile(r"[A-Za-z]{2,12}")
 
@@ -53,10 +59,11 @@ def read(text: str, name: str, budget: Budget) -> Run:
     notes: list[str] = []
     builder = RunBuilder(name, SOURCE, budget)
     last: dict[str, float] = {}
+    commas: list[str] = []
     for line in lines_of(text, MAX_TEXT_LINE, notes):
         if builder.is_cut:
             break
-        found = pairs_of(line)
+        found = pairs_of(line, commas)
         own = {key: value for key, value in found.items() if role_of(key) in (Role.STEP, Role.EPOCH)}
         if own:
             roles = {role_of(key) for key in own}
@@ -65,6 +72,8 @@ def read(text: str, name: str, budget: Budget) -> Run:
             mark = "" if own else _CARRIED
             builder.add(last | {mark + key: value for key, value in found.items() if key not in own})
     builder.notes += notes
+    if commas:
+        builder.notes.append(f"Commas were read as decimal points, as in {commas[0]}.")
     run = builder.build()
     columns = {key: column for key, column in run.columns.items() if not key.startswith(_CARRIED)}
     is_placed = any(role_of(key) not in (Role.STEP, Role.EPOCH) for key in columns)
@@ -84,8 +93,12 @@ def read(text: str, name: str, budget: Budget) -> Run:
     return replace(run, columns=columns)
 
 
-def pairs_of(line: str) -> dict[str, float]:
+def pairs_of(line: str, commas: list[str] | None = None) -> dict[str, float]:
     """The values in a line that matter to a curve; a loss in a line about validation is a validation loss.
+
+    Args:
+        line: of a text.
+        commas: numbers whose comma was read as a decimal point are added to it.
 
     >>> pairs_of("Epoch [3/10], train loss: 0.52, val loss: 0.61, lr 1e-3")
     {'Epoch': 3.0, 'train_loss': 0.52, 'val_loss': 0.61, 'lr': 0.001}
@@ -108,10 +121,21 @@ def pairs_of(line: str) -> dict[str, float]:
         seen_until = match.end()
         if role is Role.LOSS and side and not set(words_of(key)) & WORDS["train"]:
             key = f"{side}_{key}"
-        value = parse_number(match["value"])
+        value = _number(match["value"], role, [] if commas is None else commas)
         if value is not None:
             found.setdefault(key, value)
     return found
+
+
+def _number(word: str, role: Role, commas: list[str]) -> float | None:
+    """The number that a word spells; a lone comma stands before decimals, but in a count of steps before thousands."""
+    is_thousands = (
+        word.count(",") > 1 or "." in word or (role in (Role.STEP, Role.EPOCH) and _THOUSANDS.fullmatch(word))
+    )
+    if "," not in word or is_thousands:
+        return parse_number(word.replace(",", ""))
+    commas.append(word)
+    return parse_number(word, decimal_comma=True)
 
 
 @lru_cache(maxsize=4096)

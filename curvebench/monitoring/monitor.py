@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from operator import index
 from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
@@ -111,8 +112,8 @@ class Monitor:
     ) -> None:
         if optimizer is not None and optimizer not in OPTIMIZERS:
             raise UsageError(f"There is no optimiser {optimizer!r}; there are {', '.join(OPTIMIZERS)}.")
-        if total_steps is not None and total_steps < 1:
-            raise UsageError(f"total_steps is {total_steps}; give a positive number of steps, or None.")
+        if total_steps is not None and (not hasattr(total_steps, "__index__") or total_steps < 1):
+            raise UsageError(f"total_steps is {total_steps!r}; give a positive whole number of steps, or None.")
         if not 0 <= min_probability <= 1:
             raise UsageError(f"min_probability is {min_probability}; give a number between 0 and 1.")
         self.total_steps = total_steps
@@ -161,7 +162,7 @@ class Monitor:
         if not self._guard.is_open:
             return None
         with self._guard:
-            return self._update(step.__index__(), _number(loss), _beside(channels) if channels else NOTHING)
+            return self._update(index(step), _number(loss), _beside(channels) if channels else NOTHING)
         return None  # after an error, which the guard kept in
 
     def _update(self, step: int, loss: float, beside: tuple[float, ...]) -> Diagnosis | None:

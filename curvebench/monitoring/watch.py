@@ -7,6 +7,7 @@ from typing import SupportsFloat, SupportsIndex
 
 from curvebench.monitoring.guard import LOGGER, Guard, warn
 from curvebench.monitoring.monitor import Monitor
+from curvebench.spec import UsageError
 
 AGREE_EVERY = 32
 """Steps after which the processes of a distributed training ask each other whether to stop."""
@@ -24,6 +25,9 @@ class Watch:
         warn: warn of each with a `RuntimeWarning`.
         stop: let `update` ask for an end of training at the first.
         rank: of this process; None: what the environment variable RANK says, which torchrun and its like set.
+
+    Raises:
+        UsageError: RANK is no number.
 
     Attributes:
         monitor: who judges.
@@ -47,7 +51,7 @@ class Watch:
         self.plan(total_steps)
         self.guard = Guard()
         self.log, self.warn, self.stop = log, warn, stop
-        self.is_first_process = (int(os.environ.get("RANK") or 0) if rank is None else rank) == 0
+        self.is_first_process = (_rank_of_environment() if rank is None else rank) == 0
         self.wants_to_stop = False
 
     def plan(self, total_steps: int | None) -> None:
@@ -69,3 +73,13 @@ class Watch:
                 warn(sentence)
             self.wants_to_stop = self.stop
         return self.wants_to_stop
+
+
+def _rank_of_environment() -> int:
+    said = os.environ.get("RANK") or "0"
+    try:
+        return int(said)
+    except ValueError:
+        raise UsageError(
+            f"The environment variable RANK is {said!r}, which is no number; unset it, or give rank=."
+        ) from None

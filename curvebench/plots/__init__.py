@@ -1,4 +1,4 @@
-"""Pictures: a gallery of what the labels mean, one run with its remedies, phenomena, plateaus that look alike."""
+"""Pictures: a gallery of what the labels mean, one run with its remedies, phenomena, lookalikes, causes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from curvebench.data.store import check_target, publish
 from curvebench.plots.curves import COLOURS, SHOWN_RANGE, STYLE, smooth
 from curvebench.plots.examples import EXAMPLES, choose_examples, choose_gallery, find_run
 from curvebench.plots.gallery import MEANING, draw_gallery
+from curvebench.plots.injected import draw_injected
 from curvebench.plots.lookalikes import draw_lookalikes
 from curvebench.plots.phenomena import draw_phenomena
 from curvebench.plots.run import draw_run
@@ -28,9 +29,15 @@ _WITHOUT_DATE: Mapping[str, dict[str, Any] | None] = {
 
 
 def save_plot(
-    dataset: Dataset, run: str | None, path: str | Path, *, lookalikes: bool = False, overwrite: bool = False
+    dataset: Dataset,
+    run: str | None,
+    path: str | Path,
+    *,
+    lookalikes: bool = False,
+    injected: bool = False,
+    overwrite: bool = False,
 ) -> list[str]:
-    """Draw a gallery, one run if it is named, or plateaus that look alike, into a PNG, SVG or PDF file.
+    """Draw a gallery, one run if it is named, plateaus that look alike, or causes against labels, as PNG, SVG or PDF.
 
     The file appears whole or not at all.
 
@@ -38,21 +45,23 @@ def save_plot(
         Names of the runs that were drawn.
 
     Raises:
-        UsageError: there is no such run, a run and lookalikes are asked for, the file's ending is unknown, or it cannot
-            be written.
+        UsageError: there is no such run, more than one of run, lookalikes and injected is asked for, the file's ending
+            is unknown, or it cannot be written.
         InputError: the data set has no run to draw.
     """
     path = Path(path)
     check_picture(path, overwrite=overwrite)
     if len(dataset) == 0:
         raise InputError("The data set has no runs, so there is nothing to draw.")
-    if lookalikes and run is not None:
-        raise UsageError("Either a run is drawn or plateaus that look alike; leave out the one or the other.")
+    if lookalikes + injected + (run is not None) > 1:
+        raise UsageError("A run is drawn, or plateaus that look alike, or causes against labels; ask for one of them.")
     draw: Callable[[], Any]
     if lookalikes:
         found = find_lookalikes(dataset)
         rows = [int(row) for pairs in found.values() for row in pairs.rows[:1].reshape(-1)]
         draw = partial(draw_lookalikes, dataset, found)
+    elif injected:
+        rows, draw = [], partial(draw_injected, dataset)
     elif run is not None:
         rows = [find_run(dataset, run)]
         draw = partial(draw_run, dataset, rows[0])

@@ -17,7 +17,7 @@ from curvebench.diagnosis.precedents import Library, default_library, stand_ins
 from curvebench.diagnosis.verdict import Verdict, resume_step
 from curvebench.plots import check_picture, publish_figure
 from curvebench.plots.curves import COLOURS, draw_curve, limit_and_tick
-from curvebench.spec import DIAGNOSES, Action
+from curvebench.spec import DIAGNOSES, Action, Float
 
 MAX_DRAWN = 6
 """Verdicts in one picture; of more only the first are drawn."""
@@ -25,8 +25,8 @@ MAX_DRAWN = 6
 N_CURVES = 5
 """Similar runs whose curves are drawn."""
 
-RANGE = (1e-3, 30.0)
-"""Losses outside this range, in units of the run's first one, are not shown."""
+RANGE, OWN_RANGE = (1e-3, 30.0), (1e-6, 1e6)
+"""Losses of similar runs, and of the run itself, outside these ranges of its first one make no axis longer."""
 
 _OWN, _AFTER, _SIMILAR = "black", COLOURS[2], "0.72"
 
@@ -80,8 +80,9 @@ def _draw_curves(axes: Any, verdict: Verdict, dataset: Dataset) -> None:
     start = float(finite[0]) if len(finite) else 1.0
     shares = np.linspace(curve.steps[0], curve.steps[-1], dataset.n_points)
     labels = {_SIMILAR: "the most similar runs, at the scale of this one", _AFTER: "the same after the remedy"}
-    drawn = [finite]
-    for row, index in _with_stand_ins(verdict, dataset)[:N_CURVES]:
+    drawn = []
+    is_course = bool(len(finite) and curve.steps[-1] > curve.steps[0])
+    for row, index in _with_stand_ins(verdict, dataset)[:N_CURVES] if is_course else []:
         scale = start / float(dataset["train_loss"][row, 0])
         similar = scale * dataset["train_loss"][row]
         draw_curve(axes, shares, similar, _SIMILAR, "-", labels.pop(_SIMILAR, None), linewidth=0.8)
@@ -100,15 +101,19 @@ def _draw_curves(axes: Any, verdict: Verdict, dataset: Dataset) -> None:
             va="top",
             color=COLOURS[1],
         )
-    values = np.concatenate(drawn)
-    values = values[np.isfinite(values) & (values > RANGE[0] * start) & (values < RANGE[1] * start)]
+    values = np.concatenate([_within(OWN_RANGE, finite / start), *(_within(RANGE, one / start) for one in drawn)])
     axes.set(yscale="log", xlabel=_plain(curve.step_name), ylabel=_plain(curve.loss_name or "loss"))
     if len(values):
-        limit_and_tick(axes, values.min() / 1.2, max(values.max(), 1.01 * values.min()) * 1.2)
+        limit_and_tick(axes, start * values.min() / 1.2, start * max(values.max(), 1.01 * values.min()) * 1.2)
     axes.set_title(_title(verdict), loc="left", fontsize=9, parse_math=False)
     text = "\n".join([*verdict.evidence, *(verdict.abstains_because or (verdict.advice,))])
     axes.text(0.0, -0.16, _wrapped(text), transform=axes.transAxes, va="top", fontsize=7.5, parse_math=False)
     axes.legend(loc="best", fontsize=7, frameon=False)
+
+
+def _within(bounds: tuple[float, float], values: Float) -> Float:
+    """Those of the values that lie within bounds."""
+    return values[np.isfinite(values) & (values > bounds[0]) & (values < bounds[1])]
 
 
 def _with_stand_ins(verdict: Verdict, dataset: Dataset) -> list[tuple[int, int]]:

@@ -3,6 +3,9 @@
 What it protects from: crashes, hangs, floods of output, too much memory, too large files, too many processes. It is no
 boundary for somebody who means harm: without `namespace` a program may read what its user may read, use the network,
 and kill what its user may kill, us included.
+
+The programs of packages that people install are run by `diagnosers.tools.program` and not by this: they are of known
+versions, need a limit of time and output only, and are to work wherever Python does, Linux or not.
 """
 
 from __future__ import annotations

@@ -109,6 +109,24 @@ def test_filters_show_what_they_say(browser, address):
         assert page.get_by_role("status").inner_text() == "0 lines"
 
 
+def test_of_the_one_liners_only_the_best_are_shown_at_first(browser, made, tmp_path):
+    results = tmp_path / "results"
+    for i, skill in enumerate((0.5, 2.0, 1.0)):
+        write_result(results, made.dataset, f"zoo/{i}", slug=f"zoo-{i}", kind="one-liner", skill=skill, seed=i)
+    write_result(results, made.dataset, "rules", slug="rules", kind="rules", skill=0.1, seed=4)
+    build(results, tmp_path)
+    with opened(browser, (tmp_path / "index.html").as_uri()) as page:
+        assert page.get_by_role("status").inner_text() == "2 lines"
+        shown = page.locator('tbody[data-split="test"] tr:not(.group):visible th a').all_inner_texts()
+        page.get_by_label("Kind").select_option("")
+        assert page.get_by_role("status").inner_text() == "4 lines"
+        everybody = page.locator('tbody[data-split="test"] tr:not(.group):visible th a').all_inner_texts()
+        assert set(shown) == {"rules", next(name for name in everybody if name.startswith("zoo"))}
+        page.get_by_label("Kind").select_option("best")
+        page.get_by_label("Name").fill(everybody[-1] if everybody[-1] != "rules" else everybody[-2])
+        assert page.get_by_role("status").inner_text() == "1 line"
+
+
 def test_not_covered_is_told_from_wrong_and_subsets_are_marked(browser, address):
     with opened(browser, address) as page:
         row = page.get_by_role("row", name="plateau-watcher").first

@@ -3,13 +3,19 @@ import json
 import os
 import shutil
 import zipfile
+from typing import get_args
 
 import numpy as np
 import pytest
 from oracles.stored_results import write_result
 
-from curvebench.board.stored import read_answers, read_results
-from curvebench.spec import InputError
+from curvebench.board.stored import DiagnosisName, Kind, Split, Status, Track, View, read_answers, read_results
+from curvebench.data.views import VIEWS
+from curvebench.diagnosers import KINDS
+from curvebench.evaluation.report import OWN, STATUSES, slug
+from curvebench.evaluation.reporting import make_report
+from curvebench.evaluation.stored_results import store_report
+from curvebench.spec import DIAGNOSES, SPLITS, TRACKS, InputError
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +160,9 @@ def npy(header: str) -> bytes:
 def test_arrays_that_would_trouble_a_parser_are_refused(path, header):
     file, stored = answers_of(path)
     with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr("prediction_7.npy", npy(header))
+        archive.writestr("prediction_99.npy", npy(header))  # a number that no evaluation has
     with pytest.raises(InputError, match=r"cannot be read as stored answers|does not hold|have the shapes"):
-        read_answers(file, 96).of(7, len(stored["prediction_0"]), 9)
+        read_answers(file, 96).of(99, len(stored["prediction_0"]), 9)
 
 
 def test_answers_are_refused_whatever_byte_is_changed(path):
@@ -176,3 +182,28 @@ def test_a_pipe_is_not_waited_for(path):
     os.mkfifo(file)
     with pytest.raises(InputError, match="not a plain file"):
         read_answers(file, 96)
+
+
+# --------------------------------------------------------------------------------- what is really stored
+
+
+def test_it_knows_every_word_that_a_result_may_hold():
+    words = {View: tuple(VIEWS), Status: STATUSES, Kind: (*KINDS, OWN), Track: tuple(TRACKS), Split: SPLITS}
+    for known, held in {**words, DiagnosisName: DIAGNOSES}.items():
+        assert set(get_args(known)) == set(held)
+
+
+def test_what_an_evaluation_stores_is_read_here_as_it_is_there(make_dataset, tmp_path):
+    dataset = make_dataset(n_cells=12, n_points=16)
+    report = make_report(dataset, "rules")
+    path = store_report(report, tmp_path)
+    ((data_set, (submission,)),) = read_results(tmp_path).items()
+    assert (data_set.folder, submission.slug) == (report.data_set.folder, slug(report.diagnoser.name))
+    stored = json.loads(path.read_bytes())
+    left_out = {"worst_view", "transfer", "predictions_sha256"}
+    assert json.loads(submission.result.model_dump_json()) == {k: v for k, v in stored.items() if k not in left_out}
+    answers = read_answers(submission.answers_path, len(dataset))
+    n_runs = report.evaluation("test").counts.n_runs
+    np.testing.assert_array_equal(
+        answers.of(0, n_runs, len(dataset.meta.remedies)).probabilities, report.answers[0].probabilities
+    )

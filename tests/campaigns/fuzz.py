@@ -1,6 +1,7 @@
 """Feeds made-up bytes to everything that reads files of strangers, and counts what is neither read nor refused.
 
     PYTHONPATH=tests python -m campaigns.fuzz --inputs 20000                 changes to good files
+    PYTHONPATH=tests python -m campaigns.fuzz --examples 5000                texts, tables, JSON and bytes by hypothesis
     PYTHONPATH=tests python -m campaigns.fuzz --seconds 600 tensorboard      guided by coverage, with atheris
     PYTHONPATH=tests python -m campaigns.fuzz --gigabytes                    lines of 1 GiB, and other extremes
 
@@ -10,6 +11,7 @@ Whatever comes in, a reader returns or raises the error that it documents. An in
 from __future__ import annotations
 
 import argparse
+import base64
 import io
 import json
 import re
@@ -24,10 +26,14 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oracles import log_writers as made
 from oracles.mutations import mutate
 from oracles.tiny_recipe import TINY
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 FILES = Path(__file__).parents[1] / "logs" / "files"
 
@@ -147,6 +153,12 @@ def _baseline(content: bytes) -> None:
     read_baseline(_scratch(content, "baseline.json"))
 
 
+def _manifest(content: bytes) -> None:
+    from curvebench.data.folder import MANIFEST, read_manifest
+
+    read_manifest(_scratch(content, MANIFEST).parent)
+
+
 # --------------------------------------------------------------------------------------------------- seeds
 
 
@@ -200,6 +212,17 @@ def _results() -> list[bytes]:
     return [write_result(Path(_folder().name), _make_dataset(n_cells=6), "mine", slug="mine").read_bytes()]
 
 
+def _manifests() -> list[bytes]:
+    from conftest import _make_dataset
+    from oracles.folders import by_group, write_folder
+
+    from curvebench.data.folder import MANIFEST
+
+    with tempfile.TemporaryDirectory() as name:
+        write_folder(by_group(_make_dataset(n_cells=6)), Path(name) / "made-up")
+        return [(Path(name) / "made-up" / MANIFEST).read_bytes()]
+
+
 def _shipped_cases() -> list[bytes]:
     import curvebench.cases.reading as reading
 
@@ -226,6 +249,7 @@ TARGETS = {
     "answers": Target(_answers, _npz),
     "result": Target(_result, _results),
     "board": Target(_board, _results),
+    "manifest": Target(_manifest, _manifests),
     "baseline": Target(_baseline, lambda: [b'{"format": "curvebench-baseline", "version": 1, "entries": {}}']),
 }
 """Name -> the reader. `logs` finds out itself what it is given."""
@@ -271,6 +295,64 @@ def by_changes(name: str, n_inputs: int, seed: int = 0) -> dict[str, object]:
     }
 
 
+def by_examples(name: str, n_inputs: int, seed: int = 0) -> dict[str, object]:
+    """Figures of a reader that gets what hypothesis makes up from the words of good files; `failures` must be empty."""
+    from hypothesis import HealthCheck, given, settings
+    from hypothesis import seed as seeded
+
+    n_read, failures, begin = 0, [], time.monotonic()
+
+    @seeded(seed)
+    @settings(max_examples=n_inputs, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(_made_up(TARGETS[name].seeds()))
+    def search(content: bytes) -> None:
+        nonlocal n_read
+        n_read += 1
+        attempt(name, content)
+
+    try:
+        search()
+    except Exception as error:
+        failures.append(f"{type(error).__name__}: {error} {' '.join(getattr(error, '__notes__', ()))}"[:1000])
+    return {
+        "inputs": n_read,
+        "seconds": round(time.monotonic() - begin, 1),
+        "most_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "failures": failures,
+    }
+
+
+def _made_up(seeds: Sequence[bytes]) -> SearchStrategy[bytes]:
+    """Good files with pieces replaced; tables and JSON of their words; any text; any bytes."""
+    from hypothesis import strategies as st
+
+    found = {word.decode() for seed in seeds for word in re.findall(rb"[A-Za-z_][\w/.-]{1,30}", seed[:20_000])}
+    words = st.sampled_from([*sorted(found), "loss", "step", "nan", "-Infinity", "1,5", "1e999", "../x", "<script>"])
+    leaves = st.none() | st.booleans() | st.integers() | st.floats() | words | st.text(max_size=20)
+    values = st.recursive(
+        leaves, lambda of: st.lists(of) | st.dictionaries(words | st.text(max_size=5), of), max_leaves=30
+    )
+    cells = words | st.integers().map(str) | st.floats().map(str) | st.text(max_size=5)
+    tables = st.tuples(
+        st.sampled_from([",", ";", "\t", " ", " = "]),
+        st.sampled_from(["\n", "\r\n", "\r"]),
+        st.sampled_from(["", "\ufeff"]),
+        st.lists(st.lists(cells, max_size=6), max_size=12),
+    ).map(lambda parts: parts[2] + parts[1].join(parts[0].join(row) for row in parts[3]))
+    pieces = st.tuples(st.integers(0, 20_000), st.integers(0, 30), st.binary(max_size=12) | words.map(str.encode))
+    changed = st.tuples(st.sampled_from(list(seeds)), st.lists(pieces, min_size=1, max_size=6)).map(_with_pieces)
+    texts = (values.map(json.dumps) | tables | st.text()).map(lambda text: text.encode("utf-8", "surrogatepass"))
+    return changed | texts | st.binary(max_size=2000)
+
+
+def _with_pieces(parts: tuple[bytes, Sequence[tuple[int, int, bytes]]]) -> bytes:
+    content = bytearray(parts[0])
+    for at, n_removed, piece in parts[1]:
+        start = at % (len(content) + 1)
+        content[start : start + n_removed] = piece
+    return bytes(content)
+
+
 @cache
 def extreme_inputs() -> dict[str, bytes]:
     """What has troubled readers elsewhere."""
@@ -280,6 +362,7 @@ def extreme_inputs() -> dict[str, bytes]:
         "objects in objects": b'{"loss":' * 10**5 + b"1" + b"}" * 10**5,
         "tables in tables": b"a = " + b"{a = " * 10**4,
         "keys in keys": b"a" + b".a" * 29_000 + b" = 1",
+        "quoted keys in keys": b'"="' + b'."="' * 14_000 + b" = 1",
         "tables in tables by dots": b"[a" + b".a" * 29_000 + b"]",
         "a number without end": b"9" * 10**6,
         "a negative without end": b"-" * 10**6,
@@ -360,12 +443,14 @@ def by_coverage(name: str, seconds: int) -> dict[str, object]:
         program = [sys.executable, "-m", "campaigns.fuzz", "--guided", name, str(corpus), *limits]
         done = subprocess.run([*program, "-print_final_stats=1", f"-artifact_prefix={folder}/"], stderr=subprocess.PIPE)
         said = done.stderr.decode(errors="replace")
+        bad = [path.read_bytes() for path in sorted(Path(folder).glob("*-*")) if path.is_file()]
         executed = re.search(r"number_of_executed_units: (\d+)", said)
         return {
             "inputs": int(executed[1]) if executed else 0,
             "seconds": seconds,
             "failed": done.returncode != 0,
             "said": said[-3000:] if done.returncode else "",
+            "bad_inputs": [base64.b64encode(content).decode() for content in bad],
         }
 
 
@@ -374,10 +459,8 @@ def _guided(name: str, arguments: Sequence[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["curvebench"]):
-        import curvebench.logs.tensorboard
-        import curvebench.logs.wandb  # noqa: F401
-
-        TARGETS[name].seeds()
+        for seed in TARGETS[name].seeds():  # readers import what they need when they read
+            attempt(name, seed)
     atheris.Setup([sys.argv[0], *arguments], lambda content: attempt(name, content))
     atheris.Fuzz()
 
@@ -387,6 +470,8 @@ def _figures(name: str, arguments: argparse.Namespace) -> dict[str, object]:
         return extremes(name, 2**30 if name in OF_LINES else 0)
     if arguments.seconds is not None:
         return by_coverage(name, arguments.seconds)
+    if arguments.examples is not None:
+        return by_examples(name, arguments.examples, arguments.seed)
     return by_changes(name, arguments.inputs, arguments.seed)
 
 
@@ -398,6 +483,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", help=f"of {', '.join(TARGETS)}; all of them if none is named")
     parser.add_argument("--inputs", type=int, default=20_000, help="for each reader")
+    parser.add_argument("--examples", type=int, help="let hypothesis make up so many inputs for each reader")
     parser.add_argument("--seconds", type=int, help="let atheris find the inputs, so long for each reader")
     parser.add_argument("--gigabytes", action="store_true", help="extremes in place of changes")
     parser.add_argument("--seed", type=int, default=0)

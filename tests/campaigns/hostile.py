@@ -2,17 +2,19 @@
 
     PYTHONPATH=tests python -m campaigns.hostile --mutants 3000
 
-By design: one file of every kind that `oracles/hostile_files.py` lists. By chance: files without the checksums that
-ours have, with text of variable length, whose structure is changed at random places. HDF5 crashes on some of these and
-never comes back from others.
+By design: one file of every kind that `oracles/hostile_files.py` lists, by itself and as a shard of a folder. By
+chance: files without the checksums that ours have, with text of variable length, whose structure is changed at random
+places. HDF5 may crash on such files, or never come back.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 import resource
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -23,6 +25,7 @@ import numpy as np
 from oracles.hostile_files import HOSTILE, hostile_files
 
 from curvebench.data import store
+from curvebench.data.folder import MANIFEST, Manifest, Shard
 from curvebench.data.subset import subset
 from curvebench.spec import CurveBenchError, InputError
 
@@ -35,26 +38,42 @@ def run(n_mutants: int, seed: int = 0, seconds: float = 3.0) -> dict[str, object
         seed: of their changes.
         seconds: after which a file by chance is taken for one that never ends; in use it is a minute and more.
     """
-    begin, slowest, by_design = time.monotonic(), 0.0, Counter[str]()
+    begin, slowest = time.monotonic(), 0.0
+    by_design, as_shard = Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         good = Path(folder) / "good.h5"
         store.write(subset(store.load("mini"), 24), good)
         for _, path, message in hostile_files(good, folder):
             start = time.monotonic()
             by_design[_refusal(path, message)] += 1
+            as_shard[_refusal(_folder_of(path, good), message)] += 1
             slowest = max(slowest, time.monotonic() - start)
         by_chance = _by_chance(Path(folder), n_mutants, seed, seconds)
     return {
         "files_by_design": len(HOSTILE),
         "refused_by_design": by_design["refused"],
-        "accepted_by_design": by_design["accepted"],
+        "refused_as_shards": as_shard["refused"],
+        "accepted_by_design": by_design["accepted"] + as_shard["accepted"],
         "slowest_refusal_seconds": round(slowest, 2),
         "files_by_chance": n_mutants,
         **by_chance,
-        "failed_otherwise": by_design["otherwise"] + by_chance.pop("otherwise"),
+        "failed_otherwise": by_design["otherwise"] + as_shard["otherwise"] + by_chance.pop("otherwise"),
         "most_memory_here_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "seconds": round(time.monotonic() - begin, 1),
     }
+
+
+def _folder_of(path: Path, good: Path) -> Path:
+    """A folder whose one shard is a file, with a manifest that says of it what is true and takes it for a good one."""
+    folder = Path(tempfile.mkdtemp(dir=path.parent))
+    shutil.copy(path, folder / "group-000000.h5")
+    content, report, meta = path.read_bytes(), store.verify(good), store.read_meta(good)
+    digest = hashlib.sha256(content).hexdigest()
+    shard = Shard("group-000000.h5", len(content), report.n_runs, digest, report.content_sha256)
+    n_points = store.load(good).n_points
+    manifest = Manifest(meta=meta, n_points=n_points, content_sha256=report.content_sha256, shards=(shard,))
+    (folder / MANIFEST).write_text(manifest.to_text())
+    return folder
 
 
 def _refusal(path: Path, message: str) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -201,6 +200,7 @@ def on(host: str, command: Sequence[str], **streams: object) -> subprocess.Popen
 def namespaces() -> Iterator[None]:
     """Two network namespaces with an address each and a link between them; whatever runs in them ends with them."""
     near, far = HOSTS
+    remove_namespaces()  # of a call that was killed
     run(f"ip netns add {near}", f"ip netns add {far}")
     try:
         run(f"ip link add veth-a netns {near} type veth peer name veth-b netns {far}")
@@ -212,7 +212,13 @@ def namespaces() -> Iterator[None]:
             )
         yield
     finally:
-        for host in HOSTS:
+        remove_namespaces()
+
+
+def remove_namespaces() -> None:
+    """Both hosts, with all that runs in them, as far as they are there."""
+    for host in HOSTS:
+        if Path("/run/netns", host).exists():
             kill_all_in(host)
             run(f"ip netns del {host}")
 
@@ -275,11 +281,16 @@ def evaluate_and_tell(path: Path) -> None:
     """Evaluate `rules` on `test`, and say what came out and how much memory it took."""
     from curvebench.data.store import open_table
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mib()
     table = open_table(path)
     result = curvebench.evaluate(table, "rules")
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    tell(n_runs=table.n_runs, scores=result.scores, mib_before=before / 1024, mib_peak=after / 1024)
+    tell(n_runs=table.n_runs, value=result.scores["value"], mib_before=before, mib_peak=peak_mib())
+
+
+def peak_mib() -> float:
+    """Most memory that this process ever had; `getrusage` would count what its parent had before it."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) / 1024
 
 
 if __name__ == "__main__":

@@ -7,23 +7,33 @@ from campaigns import flips, fuzz, hostile, kills
 from oracles.mutations import mutate
 
 
-def test_flips():
-    found = flips.run(n_flips=60, n_cuts=20, seed=1)
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_flips(is_folder):
+    found = flips.changes(n_flips=60, n_cuts=20, seed=1, n_runs=24, is_folder=is_folder)
     assert (found["flips_silent"], found["cuts_silent"], found["cuts_harmless"]) == (0, 0, 0)
     assert found["flips_refused"] + found["flips_harmless"] == 60
     assert found["flips_refused"] > 40
     assert found["cuts_refused"] == 20
+    assert not (is_folder and found["flips_harmless"])
 
 
-def test_a_change_that_nobody_notices_would_be_counted(tmp_path, monkeypatch):
+def test_disorder():
+    found = flips.disorder()
+    assert (found.pop("harmless"), found.pop("silent")) == (0, 0)
+    refused = found.pop("refused")
+    assert refused == sum(found.values()) > 100
+    assert set(found) == {"missing", "renamed", "extra", "link", "swapped", "overwritten", "lies"}
+
+
+def test_a_change_that_nobody_notices_would_be_counted(monkeypatch):
     monkeypatch.setattr(flips.store, "verify", lambda path: None)
     monkeypatch.setattr(flips, "_all_that_is_read", lambda path: path.read_bytes())
-    assert flips.run(n_flips=5, n_cuts=2)["flips_silent"] == 5
+    assert flips.changes(n_flips=5, n_cuts=2)["flips_silent"] == 5
 
 
 def test_hostile():
     found = hostile.run(n_mutants=25, seed=1)
-    assert found["refused_by_design"] == found["files_by_design"] == len(hostile.HOSTILE)
+    assert found["refused_by_design"] == found["refused_as_shards"] == found["files_by_design"] == len(hostile.HOSTILE)
     assert (found["accepted_by_design"], found["failed_otherwise"]) == (0, 0)
 
 
@@ -31,15 +41,17 @@ def is_unharmed(found):
     return not any(found[key] for key in ("half_written", "restart_failed", "other_content", "left_behind"))
 
 
-def test_kills_at_random_times():
-    found = kills.at_random_times(n_kills=4, seed=1)
-    assert found["kills"] == 4
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_kills_at_random_times(is_folder):
+    found = kills.at_random_times(n_kills=3, seed=1, is_folder=is_folder)
+    assert found["kills"] == 3
     assert is_unharmed(found), found
 
 
-def test_kills_at_steps():
-    found = kills.at_every_step(stride=9)
-    assert found["kills"] >= 5
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_kills_at_steps(is_folder):
+    found = kills.at_every_step(stride=11, is_folder=is_folder)
+    assert found["kills"] >= 4
     assert found["shards_left"] > 0
     assert is_unharmed(found), found
 
@@ -47,10 +59,10 @@ def test_kills_at_steps():
 def test_a_restart_that_goes_wrong_would_be_counted(monkeypatch):
     true_restart = kills._restart
 
-    def restart(folder, digest, figures):
-        true_restart(folder, digest, figures)
-        (folder / ".data.h5.host.1.tmp").write_text("half")
-        figures["left_behind"] += len(list(folder.iterdir())) != 1
+    def restart(place, digest, figures):
+        true_restart(place, digest, figures)
+        (place.parent / ".data.h5.host.1.tmp").write_text("half")
+        figures["left_behind"] += not place.is_done
 
     monkeypatch.setattr(kills, "_restart", restart)
     assert not is_unharmed(kills.at_every_step(stride=40))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from oracles.folders import by_group, write_folder
+from oracles.folders import LIES, by_group, write_folder
 
 from curvebench.data import folder as folders
 from curvebench.data import store
@@ -204,33 +204,6 @@ def test_every_byte_of_the_manifest_counts(written):
             Manifest.from_text(changed)
 
 
-LIES = {
-    "rows": lambda m: replace(m, shards=(replace(m.shards[0], n_runs=m.shards[0].n_runs + 1), *m.shards[1:])),
-    "rows moved": lambda m: replace(
-        m,
-        shards=(
-            replace(m.shards[0], n_runs=m.shards[0].n_runs - 1),
-            replace(m.shards[1], n_runs=m.shards[1].n_runs + 1),
-            *m.shards[2:],
-        ),
-    ),
-    "size": lambda m: replace(m, shards=(replace(m.shards[0], n_bytes=1), *m.shards[1:])),
-    "sha256": lambda m: replace(m, shards=(replace(m.shards[0], sha256="0" * 64), *m.shards[1:])),
-    "content of a shard": lambda m: replace(m, shards=(replace(m.shards[0], content_sha256="0" * 64), *m.shards[1:])),
-    "content": lambda m: replace(m, content_sha256="0" * 64),
-    "points": lambda m: replace(m, n_points=m.n_points + 1),
-    "order": lambda m: replace(m, shards=m.shards[::-1]),
-    "a shard left out": lambda m: replace(m, shards=m.shards[1:]),
-    "a shard twice": lambda m: replace(m, shards=(*m.shards, m.shards[0])),
-    "engine": lambda m: replace(m, meta=replace(m.meta, engine="other")),
-    "licence": lambda m: replace(m, meta=replace(m.meta, licence="other")),
-    "licences of sources": lambda m: replace(m, meta=replace(m.meta, source_licences={"sine": "other"})),
-    "fixed actions": lambda m: replace(m, meta=replace(m.meta, fixed_actions={"lr_too_high": 2})),
-    "a way out": lambda m: replace(m, shards=(replace(m.shards[0], file="../x.h5"), *m.shards[1:])),
-    "an absolute path": lambda m: replace(m, shards=(replace(m.shards[0], file="/etc/passwd"), *m.shards[1:])),
-}
-
-
 @pytest.mark.parametrize("lie", LIES)
 def test_a_manifest_that_lies_is_found_though_its_own_hash_is_right(copied, lie):
     manifest = LIES[lie](Manifest.from_text((copied / MANIFEST).read_text()))
@@ -280,6 +253,25 @@ def test_shards_of_another_making_are_refused(dataset, copied):
     told = replace(manifest.shards[0], n_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
     (copied / MANIFEST).write_text(replace(manifest, shards=(told, *manifest.shards[1:])).to_text())
     noticed(copied, "differs in engine")
+
+
+def test_a_run_that_two_shards_name_is_found(dataset, copied):
+    first, second, *_ = shards(copied)
+    part = store.load(second)
+    renamed = np.array([*part["run"][:-1], store.load(first)["run"][0]])
+    store.write(replace(part, columns={**part.columns, "run": renamed}), second, overwrite=True)
+    found = folders.describe(copied, [path.name for path in shards(copied)], store.read_columns)
+    meta = replace(found.meta, fixed_actions=dataset.meta.fixed_actions)
+    store.write_manifest(replace(found, manifest=replace(found.manifest, meta=meta, content_sha256="0" * 64)))
+    noticed(copied, "names a run more than once")
+    for read in (lambda path: store.open_table(path).content_sha256, store.load, lambda path: next(opened_rows(path))):
+        with pytest.raises(InputError, match="`run` names"):
+            read(copied)
+
+
+def opened_rows(path):
+    with store.open_rows(path) as opened:
+        yield opened
 
 
 def test_a_folder_that_does_not_fit_into_memory_is_not_loaded(written):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.folders import by_group, write_folder
 from oracles.hostile_files import HOSTILE, make_hostile, replace_column
 
 from curvebench.data import store
@@ -653,6 +654,24 @@ def test_the_parts_of_a_file_are_what_loading_it_gives(make_dataset, tmp_path, n
         parts = list(opened.batches(n_bytes))
     assert all(len(part) == 1 or len(part) * opened.row_bytes <= n_bytes for part in parts)
     assert content_sha256(concatenate(parts)) == content_sha256(whole)
+
+
+@pytest.mark.parametrize("n_bytes", [1, 5000, 10**9])
+def test_the_parts_of_a_folder_are_those_of_its_one_file(make_dataset, tmp_path, n_bytes):
+    write_folder(by_group(make_dataset(n_cells=8, n_points=4)), tmp_path / "shards")
+    store.pack(tmp_path / "shards", tmp_path / "a.h5")
+    with store.open_rows(tmp_path / "shards") as folder, store.open_rows(tmp_path / "a.h5") as file:
+        for name in ("meta", "n_runs", "n_points", "content_sha256", "row_bytes"):
+            assert getattr(folder, name) == getattr(file, name)
+        assert folder.column("diagnosis").tolist() == file.column("diagnosis").tolist()
+        parts, wanted = list(folder.batches(n_bytes)), list(file.batches(n_bytes))
+    assert [content_sha256(part) for part in parts] == [content_sha256(part) for part in wanted]
+
+
+def test_a_folder_without_rows_has_no_parts(make_dataset, tmp_path):
+    write_folder(make_dataset(n_cells=3).select([]), tmp_path / "shards")
+    with store.open_rows(tmp_path / "shards") as opened:
+        assert (opened.n_runs, list(opened.batches()), opened.column("run").tolist()) == (0, [], [])
 
 
 def test_whoever_reads_in_parts_keeps_his_own_errors(make_dataset, tmp_path):

@@ -54,6 +54,25 @@ def test_all_checks_are_made_on_every_track_that_it_takes():
             check(NeedsTelemetry, track)
 
 
+def test_what_a_check_broke_does_not_fail_the_next():
+    class Fragile(Constant):
+        is_broken = False
+
+        def predict_proba(self, X):
+            self.is_broken |= len(X) > 0 and (X.shape[2] == 1 or bool(np.isnan(X).all()))
+            if self.is_broken:
+                raise ArithmeticError("broken for good")
+            return super().predict_proba(X)
+
+    assert set(problems(Fragile, track="curve")) == {"constant curves", "lengths"}
+
+
+@pytest.mark.parametrize("track", [["curve"], "moon", property(lambda self: 1 / 0)])
+def test_a_track_that_is_none_is_said(track):
+    with pytest.raises(UsageError, match="track"):
+        check(type("Odd", (Constant,), {"track": track}))
+
+
 @pytest.mark.parametrize("track", TRACKS)
 def test_the_curves_are_those_of_a_track(track):
     X = make_curves(track, 7, 5)

@@ -8,7 +8,7 @@ import pytest
 from extras import is_installed
 
 from curvebench.diagnosers import DIAGNOSERS
-from curvebench.diagnosers.identity import identify
+from curvebench.diagnosers.identity import Statement, identify
 from curvebench.spec import DIAGNOSES, UsageError
 
 ONE = '''
@@ -85,3 +85,67 @@ def test_a_source_may_know_the_version(package):
 def test_nobody():
     with pytest.raises(UsageError, match="no diagnoser 'nobody'"):
         identify("nobody")
+
+
+def hash_of(name):
+    return identify(name).sha256
+
+
+@pytest.mark.parametrize("neighbour", ["parts.py", "parts/__init__.py"])
+def test_the_hash_of_a_file_follows_its_neighbours(tmp_path, monkeypatch, neighbour):
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    parts = tmp_path / neighbour
+    parts.parent.mkdir(exist_ok=True)
+    parts.write_text(PARTS)
+    (tmp_path / "mine.py").write_text(ONE.format(dots=""))
+    (tmp_path / "unused.py").write_text("no Python at all")
+    name = f"{tmp_path}/mine.py:Mine"
+    before = hash_of(name)
+    (tmp_path / "unused.py").write_text("import numpy")
+    assert hash_of(name) == before
+    parts.write_text(PARTS + "# another\n")
+    after = hash_of(name)
+    assert after != before
+    (tmp_path / "mine.py").write_text("import unused, broken\n" + ONE.format(dots=""))
+    (tmp_path / "broken.py").write_bytes(b"\xff(")
+    said = identify(f"{tmp_path}/../{tmp_path.name}/mine.py:Mine", Statement())
+    assert said.sha256 != after, "nothing is run for it, so what cannot be run has a hash too"
+    sys.modules.pop("parts", None)
+
+
+def test_nothing_is_imported_to_find_what_a_hash_is_taken_of(package):
+    (package / "__init__.py").write_text("raise SystemExit('imported')\n")
+    assert identify("foreign.one:Mine", Statement()).sha256 != identify("foreign.two:Mine", Statement()).sha256
+    assert "foreign" not in sys.modules
+
+
+def test_the_hash_of_a_program_follows_the_files_that_it_is_called_with(tmp_path):
+    script, model = tmp_path / "answer.awk", tmp_path / "model.cbm"
+    for path in (script, model):
+        path.write_text("{}\n")
+    name = f"exec:awk -f {script} {model}"
+    who = identify(name)
+    assert (who.kind, who.name, who.version) == ("external", name, "")
+    for path in (script, model):
+        before = hash_of(name)
+        path.write_text("{ }\n")
+        assert hash_of(name) != before
+    assert hash_of("exec:awk '{}'") != hash_of("exec:awk '{ }'")
+
+
+def test_who_says_of_itself_what_cannot_be_read(package):
+    for attribute in ("mapping = 5", "covers = 5", "source = property(lambda self: 1 / 0)"):
+        (package / "one.py").write_text(f"class Mine:\n    {attribute}\n    def predict_proba(self, X): ...\n")
+        sys.modules.pop("foreign.one", None)
+        with pytest.raises(UsageError, match="one of its attributes cannot be read"):
+            identify("foreign.one:Mine")
+
+
+def test_the_function_or_classifier_that_it_was_made_of_speaks_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    (tmp_path / "f.py").write_text("def f(curve):\n    '''Says it.'''\nf.covers = ('healthy',)\n")
+    who = identify(f"{tmp_path}/f.py:f")
+    assert (who.kind, who.description, who.covers) == ("own", "Says it.", ("healthy",))
+    who = identify("sklearn.dummy:DummyClassifier")
+    assert who.description.startswith("DummyClassifier makes predictions")
+    assert who.version

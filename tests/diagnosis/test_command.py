@@ -112,6 +112,14 @@ def test_watching_a_log_that_ends(tmp_path):
     done = command("diagnose", tmp_path / "none.csv", "--watch", "--every", "0.05", "--patience", "0.2")
     assert done.code == 1
     assert "Nothing that can be read" in done.err
+    assert done.err.count("There is no such file or folder") == 2, "at once, and at the end"
+
+
+def test_a_wrong_name_is_told_at_once_when_watching(tmp_path):
+    log = write_log(tmp_path / "log.csv", [2.0, 1.5])
+    done = command("diagnose", log, "--watch", "--every", "0.05", "--patience", "0.2", "--y", "los")
+    assert done.code == 1
+    assert done.err.startswith(f"waiting: {log}: There is no 'los' to take for the loss. Did you mean 'loss'?")
 
 
 def test_calibrating(tmp_path):

@@ -77,10 +77,23 @@ def test_zero_is_no_sign_of_a_filter_elsewhere():
     [
         (replace(FINE, source="trainer-state"), "logging_nan_inf_filter"),
         (replace(FINE, source="ultralytics"), "leaves out epochs"),
-        (replace(FINE, val_loss=FINE.train_loss), "validation loss"),
+        (replace(FINE, loss_name="val_loss"), "validation loss"),
         (curve_of(np.concatenate([np.linspace(2, 1, 20), np.linspace(1, 1.8, 20)])), "rises without exploding"),
     ],
 )
 def test_cautions(curve, what):
     (said,) = cautions(curve)
     assert what in said
+
+
+def test_a_loss_that_became_nan_together_with_that_of_validation_is_still_of_training():
+    lost = replace(FINE, loss_name="loss", train_loss=np.full(30, np.nan), val_loss=np.full(30, np.nan))
+    assert cautions(lost) == ()
+
+
+def test_noise_is_no_rise():
+    noise = np.random.default_rng(0).standard_normal((200, 32))
+    plateaus = np.exp(0.3 * noise - np.minimum(np.arange(32), 8))
+    assert sum(bool(cautions(curve_of(losses))) for losses in plateaus) <= 4
+    rising = plateaus * np.geomspace(1, 10, 32)
+    assert sum(bool(cautions(curve_of(losses))) for losses in rising) >= 196

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +29,27 @@ def test_an_explosion():
     text = said([2.0, 3.0, 40.0, np.nan, np.nan])
     assert "NaN or infinite at point 3 (75 % of the log), and never came back." in text
     assert "It rose to 19.7 times its start" in text
+
+
+def test_shares_of_the_steps_are_of_all_that_was_logged():
+    """Of a run that died too."""
+    text = said([1.0] * 10 + [2.0**k for k in range(1, 11)] + [np.nan] * 80)
+    assert "NaN or infinite at point 20 (20 % of the log), and never came back." in text
+    (rise,) = (int(share) for share in re.findall(r"times its start, at (\d+) % of the steps", text))
+    assert 17 <= rise <= 20
+    text = said([2.0**-k for k in range(11)] + [2.0**-10] * 10 + [np.nan] * 79)
+    (fall,) = (int(share) for share in re.findall(r"in the first (\d+) % of the steps", text))
+    assert 8 <= fall <= 11
+
+
+def test_a_fact_is_told_once():
+    assert "its lowest" not in said(np.geomspace(1, 50, 20))
+
+
+def test_of_one_value_no_course_is_told():
+    assert said([0.3]) == "No course can be read off it: it has 1 finite value."
+    assert said([0.3, np.nan]).startswith("The loss was NaN or infinite at point 1")
+    assert "fell" not in said([0.3, np.nan, np.nan])
 
 
 def test_a_loss_that_comes_back():

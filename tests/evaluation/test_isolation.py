@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from curvebench.diagnosers import check_name, resolve
 from curvebench.diagnosers.answers import InvalidOutput
 from curvebench.diagnosers.trivial import Constant
 from curvebench.evaluation.evaluate import evaluate
-from curvebench.evaluation.isolation import isolated
+from curvebench.evaluation.isolation import isolated, maker
 from curvebench.evaluation.results import FAILED, INVALID_OUTPUT, OK, OUT_OF_MEMORY, TIMED_OUT
 from curvebench.processes import Child, ChildFailed, OutOfMemory, ProcessLimits
-from curvebench.spec import NO_REMEDY, Action, Remedy, UsageError
+from curvebench.spec import NO_REMEDY, Action, InputError, Remedy, UsageError
 
 SECRET = "CURVEBENCH_TEST_SECRET"
 
@@ -459,3 +460,22 @@ def test_remedies_survive_the_wire():
     for action in (7.0, 0.5, np.nan, -2.0):
         with pytest.raises(wire.BrokenFrame):
             wire.remedies_from_array(np.array([[action, 1.0, 0.0]]))
+
+
+def test_new_ones_are_made_in_new_processes_that_end_with_them(folder):
+    with maker("worst.py:Good", "process", LIMITS) as make:
+        first, second = make(), make()
+        n_two = len(children())
+        del first
+        assert len(children()) == n_two - 1
+        assert second.statement().can_be_fitted
+        third = make()
+        assert (third.track, len(children())) == ("telemetry", n_two)
+
+
+def test_programs_and_models_are_known_by_their_names_alone(folder):
+    (folder / "no.cbm").write_bytes(b"no model")
+    check_name("exec:true no.cbm")
+    with pytest.raises(InputError, match="is no model"):
+        check_name("no.cbm")
+    assert type(resolve("exec:true no.cbm")).__name__ == "External"

@@ -172,7 +172,7 @@ def test_what_a_diagnoser_says_of_itself_fits_or_is_refused(dataset, attributes,
 
 def test_who_cannot_be_made_is_left_out_with_the_reason():
     found, obstacles = makeable(["rules", "oracle", "theirs:missing"])
-    assert found == ["rules", "oracle"]
+    assert list(found) == ["rules", "oracle"]
     assert obstacles[0].startswith("theirs:missing is left out: Can't load the diagnoser")
 
 

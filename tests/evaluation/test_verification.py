@@ -226,10 +226,10 @@ def files(dataset, make_dataset, tmp_path_factory):
 
 def test_from_file_to_result_to_rerun(tmp_path, dataset, files, reports):
     data_set = name_data_set(dataset)
-    path = evaluate_and_store(files[0], tmp_path, "rules")
+    path = evaluate_and_store(files[0], tmp_path, {}, {}, "rules")
     assert load_report(path).early == reports["rules"].early
     assert awaiting_rerun(data_set, tmp_path, 8) == ([path], [])
-    rerun_and_store(files[1], 8, path)
+    rerun_and_store(files[1], 8, {}, path)
     report = load_report(path)
     assert report.rerun.master_seed == 8
     assert set(report.rerun.scores) == {"test", "test_ood"}

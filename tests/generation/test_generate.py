@@ -526,7 +526,8 @@ def test_a_folder_appears_whole_and_goes_on_after_an_interruption(whole, tmp_pat
     def watched(recipe_text, folder, device, group) -> None:
         worked_on.append(group.index)
         make_part_from_store(store)(recipe_text, folder, device, group)
-        (folder / f".group-{group.index:06d}.h5.host.1.{'a' * 32}.tmp").write_bytes(b"of somebody who was killed")
+        for name in (f"group-{group.index:06d}.h5", "manifest.json"):
+            (folder / f".{name}.host.1.{'a' * 32}.tmp").write_bytes(b"of somebody who was killed")
 
     store, path = whole_parts(tmp_path), tmp_path / "tiny"
     monkeypatch.setattr(generate_module, "_make_part", watched)
@@ -556,7 +557,7 @@ def test_a_folder_that_exists_is_never_replaced(tmp_path, no_work):
     with pytest.raises(UsageError, match="never replaced"):
         generate_folder(tiny_file(), path, workers=1)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UsageError, match="already exists"):
+    with pytest.raises(UsageError, match="never replaced"):
         generate_folder(tiny_file(), tmp_path / "file", workers=1)
     with pytest.raises(UsageError, match="does not exist"):
         generate_folder(tiny_file(), tmp_path / "none" / "tiny", workers=1)

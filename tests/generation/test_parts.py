@@ -40,6 +40,7 @@ def test_parts_stay_until_they_are_removed_and_then_all_of_them(output):
         with parts_folder(output, made_with) as folder:
             part_path(folder, 3).write_text("shard")
             (folder / ".group-000004.h5.host.1.a.tmp").write_text("half a shard")
+            (folder / "manifest.json").write_text("of a folder that was never moved out")
         assert part_path(folder, 3).exists()
     with parts_folder(output, WITH) as folder:
         remove_parts(folder)

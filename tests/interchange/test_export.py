@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from command import command
+from oracles.folders import by_group, write_folder
 
 from curvebench.data import store
 from curvebench.data.shipped import locate
@@ -64,6 +65,24 @@ def _values(found):
 
 
 @pytest.mark.parametrize("to", FORMATS)
+@pytest.mark.parametrize("n_bytes", [10_000, store.BATCH_BYTES])
+def test_a_folder_gives_the_bytes_that_its_one_file_gives(dataset, tmp_path, monkeypatch, to, n_bytes):
+    """Parts that end amid shards, and one part of all."""
+    for opened in (store.Opened, store.OpenedFolder):
+        monkeypatch.setattr(opened.batches, "__defaults__", (n_bytes,))
+    write_folder(by_group(dataset), tmp_path / "shards")
+    store.pack(tmp_path / "shards", tmp_path / "packed.h5")
+    exports = []
+    for source in ("shards", "packed.h5"):
+        (tmp_path / f"of-{source}").mkdir()
+        exports.append(export(tmp_path / source, to, tmp_path / f"of-{source}" / "Out", scored_only=n_bytes == 10_000))
+    of_folder, of_file = exports
+    assert content(of_folder.output) == content(of_file.output)
+    assert (of_folder.n_runs, of_folder.n_bytes) == (of_file.n_runs, of_file.n_bytes)
+    assert store.verify(tmp_path / "shards").n_shards == 7, "nothing was left in the folder"
+
+
+@pytest.mark.parametrize("to", FORMATS)
 def test_only_scored_runs(file, dataset, tmp_path, to):
     all_runs, scored = (export(file, to, tmp_path / str(s), scored_only=s) for s in (False, True))
     assert (all_runs.n_runs, scored.n_runs) == (len(dataset), int(dataset.is_scored.sum()))
@@ -84,18 +103,31 @@ def test_progress_ends_with_all_rows(file, dataset, tmp_path):
     assert seen[-1] == (len(dataset), len(dataset))
 
 
+def test_progress_of_a_folder_is_told_in_rows(dataset, tmp_path):
+    write_folder(by_group(dataset), tmp_path / "shards")
+    seen = []
+    export(tmp_path / "shards", "ts", tmp_path / "out", progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (len(dataset), len(dataset))
+
+
 def test_a_split_without_runs_has_no_file(dataset, tmp_path):
     store.write(dataset.split("test_ood"), tmp_path / "ood.h5")
     assert list(export(tmp_path / "ood.h5", "ts", tmp_path / "Out").n_bytes) == ["Out_TEST_OOD.ts"]
     assert list(export(tmp_path / "ood.h5", "hf", tmp_path / "hf").n_bytes) == ["README.md", "data/test_ood.parquet"]
 
 
-def test_memory_does_not_grow_with_the_data_set(make_dataset, tmp_path, monkeypatch):
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_memory_does_not_grow_with_the_data_set(make_dataset, tmp_path, monkeypatch, is_folder):
     """What Python and NumPy hold at the most, for a data set and for one that is four times as large."""
-    monkeypatch.setattr(store.Opened.batches, "__defaults__", (50_000,))
+    for opened in (store.Opened, store.OpenedFolder):
+        monkeypatch.setattr(opened.batches, "__defaults__", (50_000,))
     peaks = []
     for n_cells in (15, 60):
-        store.write(make_dataset(n_cells=n_cells, n_points=16), tmp_path / f"{n_cells}.h5")
+        made = make_dataset(n_cells=n_cells, n_points=16)
+        if is_folder:
+            write_folder(by_group(made), tmp_path / f"{n_cells}.h5")
+        else:
+            store.write(made, tmp_path / f"{n_cells}.h5")
         export(tmp_path / f"{n_cells}.h5", "ts", tmp_path / f"warm-{n_cells}")
         tracemalloc.start()
         export(tmp_path / f"{n_cells}.h5", "ts", tmp_path / f"{n_cells}")
@@ -128,6 +160,27 @@ def test_a_folder_that_holds_anything_else_is_never_replaced(file, tmp_path, to,
     with pytest.raises(UsageError, match=f"{name.partition('/')[0]}"):
         export(file, to, tmp_path / "out", overwrite=True)
     assert content(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_nothing_is_put_into_a_folder_of_shards(dataset, tmp_path, to):
+    write_folder(by_group(dataset), tmp_path / "shards")
+    before = content(tmp_path / "shards")
+    for output in ("shards", "shards/out"):
+        with pytest.raises(UsageError, match=r"lies in it|not replaced|is a folder"):
+            export(tmp_path / "shards", to, tmp_path / output, overwrite=True)
+    assert content(tmp_path / "shards") == before
+
+
+def test_a_damaged_shard_leaves_nothing(dataset, tmp_path):
+    write_folder(by_group(dataset), tmp_path / "shards")
+    last = sorted((tmp_path / "shards").glob("*.h5"))[-2]
+    damaged = bytearray(last.read_bytes())
+    damaged[len(damaged) // 2 :] = bytes(len(damaged) - len(damaged) // 2)
+    last.write_bytes(damaged)
+    with pytest.raises(InputError, match=rf"{last.name}: "):
+        export(tmp_path / "shards", "ts", tmp_path / "out")
+    assert os.listdir(tmp_path) == ["shards"]
 
 
 def test_a_link_in_a_folder_or_to_one_is_not_followed(file, tmp_path):

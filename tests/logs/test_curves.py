@@ -49,7 +49,7 @@ def steps_and_losses(curve):
         (Role.TIME, "_timestamp time train_time wall_time _runtime"),
         (
             Role.NOTHING,
-            "accuracy val_acc loss_scale best_val_loss min_loss weight_norm batch_size iter_dt name step_avg",
+            "accuracy val_acc loss_scale best_val_loss min_loss hparam/loss weight_norm batch_size iter_dt step_avg",
         ),
     ],
 )

@@ -469,6 +469,8 @@ def test_printed_lines_among_settings_and_tests():
         "Epoch 1 - Train Loss: 0.5 - Val Loss: 0.7\nEpoch 2 - Train Loss: 0.25 - Val Loss: 0.6",
         "ep 1, loss=tensor(0.5, grad_fn=<X>)\nep 2, loss=tensor(0.25, grad_fn=<X>)",
         "Epoch 1/2\n8/8 [====] - 1s 2ms/step - loss: 0.5\nEpoch 2/2\n8/8 [====] - 1s 2ms/step - loss: 0.25",
+        "epoch 1, loss 0,5, lr 0,001\nepoch 2, loss 0,250, lr 0,001",
+        "iter 1,0.5 loss 0.5\niter 2,0.25 loss 0.25",
         "\x1b[1mepoch 1\x1b[0m loss \x1b[31m0.5\x1b[0m\nepoch 2 loss 0.9\repoch 2 loss 0.25",
     ],
 )
@@ -476,6 +478,25 @@ def test_lines_of_every_kind(lines, tmp_path):
     curve = one(write(tmp_path, lines))
     np.testing.assert_array_equal(curve.steps, [1, 2])
     np.testing.assert_array_equal(curve.train_loss, [0.5, 0.25])
+
+
+def test_commas_in_printed_numbers(tmp_path):
+    curve = one(write(tmp_path, "step 1,000/5,000 loss 1,234.5 lr 0.1\nstep 2,000/5,000 loss 2,5 lr 0.1\n"))
+    np.testing.assert_array_equal(curve.steps, [1000, 2000])
+    np.testing.assert_array_equal(curve.train_loss, [1234.5, 2.5])
+    assert has_note(curve, "Commas were read as decimal points, as in 2,5.")
+    one_more = one(write(tmp_path, "step 10,000: loss=3\nstep 1,000,000: loss=2\n"))
+    np.testing.assert_array_equal(one_more.steps, [1e4, 1e6])
+    assert not has_note(one_more, "Commas")
+
+
+def test_a_table_of_blanks_with_times(tmp_path):
+    """As fastai prints it."""
+    rows = "epoch     train_loss  valid_loss  time    \n0         0.500000    0.700000    00:10     \n"
+    curve = one(write(tmp_path, rows + "1         0.250000    0.600000    00:11     \n"))
+    np.testing.assert_array_equal(curve.train_loss, [0.5, 0.25])
+    np.testing.assert_array_equal(curve.val_loss, [0.7, 0.6])
+    assert not has_note(curve, "Taken for empty")
 
 
 def test_a_log_of_validation_only(tmp_path):

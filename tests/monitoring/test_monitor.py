@@ -221,6 +221,8 @@ def test_an_interruption_passes():
         ({"diagnoser": "oracle"}, "told answers"),
         ({"optimizer": "sdg"}, "There is no optimiser 'sdg'"),
         ({"total_steps": 0}, "total_steps is 0"),
+        ({"total_steps": 1.5}, "total_steps is 1.5; give a positive whole number"),
+        ({"total_steps": "10"}, "total_steps is '10'; give a positive whole number"),
         ({"min_probability": 2}, "min_probability is 2"),
     ],
 )

@@ -10,6 +10,7 @@ from oracles.small_training import our_warnings
 
 from curvebench import Monitor
 from curvebench.monitoring import Watch
+from curvebench.spec import UsageError
 
 FALLEN_DEAD = [1.0, 0.5, math.nan, math.nan, math.nan, math.nan]
 
@@ -56,3 +57,10 @@ def test_what_was_found_before_a_restart_does_not_stop_the_next_training():
     second.monitor.load_state_dict(first.monitor.state_dict())
     assert second.monitor.findings
     assert not second.update(6, 0.4)
+
+
+def test_a_rank_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setenv("RANK", "first")
+    with pytest.raises(UsageError, match="RANK is 'first', which is no number"):
+        Watch()
+    assert Watch(rank=0).is_first_process

@@ -28,3 +28,31 @@ def write_folder(dataset: Dataset, path: Path) -> Folder:
     folder = sealed(describe(path, files, read_columns), dataset.meta.fixed_actions)
     write_manifest(folder)
     return folder
+
+
+LIES = {
+    "rows": lambda m: replace(m, shards=(replace(m.shards[0], n_runs=m.shards[0].n_runs + 1), *m.shards[1:])),
+    "rows moved": lambda m: replace(
+        m,
+        shards=(
+            replace(m.shards[0], n_runs=m.shards[0].n_runs - 1),
+            replace(m.shards[1], n_runs=m.shards[1].n_runs + 1),
+            *m.shards[2:],
+        ),
+    ),
+    "size": lambda m: replace(m, shards=(replace(m.shards[0], n_bytes=1), *m.shards[1:])),
+    "sha256": lambda m: replace(m, shards=(replace(m.shards[0], sha256="0" * 64), *m.shards[1:])),
+    "content of a shard": lambda m: replace(m, shards=(replace(m.shards[0], content_sha256="0" * 64), *m.shards[1:])),
+    "content": lambda m: replace(m, content_sha256="0" * 64),
+    "points": lambda m: replace(m, n_points=m.n_points + 1),
+    "order": lambda m: replace(m, shards=m.shards[::-1]),
+    "a shard left out": lambda m: replace(m, shards=m.shards[1:]),
+    "a shard twice": lambda m: replace(m, shards=(*m.shards, m.shards[0])),
+    "engine": lambda m: replace(m, meta=replace(m.meta, engine="other")),
+    "licence": lambda m: replace(m, meta=replace(m.meta, licence="other")),
+    "licences of sources": lambda m: replace(m, meta=replace(m.meta, source_licences={"sine": "other"})),
+    "fixed actions": lambda m: replace(m, meta=replace(m.meta, fixed_actions={"lr_too_high": 2})),
+    "a way out": lambda m: replace(m, shards=(replace(m.shards[0], file="../x.h5"), *m.shards[1:])),
+    "an absolute path": lambda m: replace(m, shards=(replace(m.shards[0], file="/etc/passwd"), *m.shards[1:])),
+}
+"""What a manifest may say that is not so, though its own hash is right: name -> what is made of a true one."""

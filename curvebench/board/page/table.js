@@ -36,9 +36,10 @@ function filterRows(form) {
     const isSplit = !split || body.dataset.split === split;
     let nInBody = 0;
     for (const row of [...body.rows].slice(1)) {
-      const { track: itsTrack, kind: itsKind } = row.dataset;
-      const isShown = (!track || itsTrack === track) && (!kind || itsKind === kind)
-        && row.cells[0].dataset.sort.toLowerCase().includes(wanted);
+      const { track: itsTrack, kind: itsKind, minor } = row.dataset;
+      const isMain = minor === undefined || wanted !== ""; // who is looked for is shown
+      const isKind = kind === "best" ? isMain : !kind || itsKind === kind;
+      const isShown = (!track || itsTrack === track) && isKind && row.cells[0].dataset.sort.toLowerCase().includes(wanted);
       row.hidden = !isShown;
       nInBody += isShown;
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Mapping
 
 from curvebench.data.dataset import Dataset
+from curvebench.data.plain_files import parse_toml
 from curvebench.evaluation.audit.report import Measured
 from curvebench.spec import DIAGNOSES, INDETERMINATE, LABELS, InputError
 
@@ -36,7 +36,7 @@ def balance(dataset: Dataset) -> Measured:
 def _before_thinning(recipe_text: str, counts: Mapping[str, int]) -> dict[str, float] | None:
     """Expected number of runs of each label before the recipe's `[keep]` thinned them; None where nobody knows."""
     try:
-        keep = tomllib.loads(recipe_text).get("keep", {})
+        keep = parse_toml(recipe_text).get("keep", {})
         kept = {name: float(keep.get(name, 1.0)) for name in LABELS}
     except (ValueError, TypeError, AttributeError, RecursionError):  # some other text than a recipe of ours
         return None
