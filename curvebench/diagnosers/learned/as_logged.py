@@ -2,8 +2,8 @@
 
 The curves of a data set have many points, evenly spaced, and begin with the loss before any update. A log has twenty
 epochs, or every hundredth batch, or what a tracker smoothed, with four decimals, and seldom a loss before the first
-update. So the trees are grown on curves that were logged anew in
-many ways, each labelled as before, and every curve is brought to one number of points before it is judged.
+update. So the trees are grown on curves that were logged anew in many ways, each labelled as before, and every curve is
+brought to one number of points before it is judged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curvebench.diagnosers.learned.boosting import Boosting
+from curvebench.diagnosers.learned import trees
+from curvebench.diagnosers.learned.boosting import Boosting, make_trees
+from curvebench.diagnosers.learned.boosting import _scores as scores
+from curvebench.diagnosers.learned.calibration import fitted_sharpness
 from curvebench.diagnosers.learned.descriptions import describe
 from curvebench.diagnosers.learned.series import RATE, at_points
 from curvebench.spec import Float, Int
@@ -26,6 +29,10 @@ N_TIMES = 3
 
 COUNTS = (2, 3, 4, 5, 6, 8, 10, 14, 20, 28, 40, 60, 90, 127)
 """Numbers of points of what is logged anew."""
+
+N_LEAVES, SHARE_OF_FEATURES = 16, 0.25
+"""Larger trees than `Boosting` grows, each split with a fresh quarter of the features to choose from: there is more to
+learn from, and many features are alike."""
 
 HIDDEN = 0.5
 """Share of what the trees are grown on that does not show the learning rate."""
@@ -60,8 +67,10 @@ class AsLogged(Boosting):
 
     Of the channels of its track it looks at the training loss, and at the learning rate as a share of its highest. The
     others may be NaN throughout, and so may the rate, since few logs have it: in half of what the trees are grown on
-    it is hidden.
+    it is hidden. Diagnoses weigh as often as they occur, unlike in `Boosting`: what is asked for is how sure the likeliest
+    one is, and trees on balanced weights are sure too seldom.
     """
+
 
     track = "config"
     may_lack = ("val_loss", "grad_norm", "learning_rate", "optimizer")
@@ -72,13 +81,27 @@ class AsLogged(Boosting):
         shown = np.stack([at_points(X, N_POINTS), *(logged_anew(X, rng) for _ in range(N_TIMES - 1))], axis=1)
         shown = shown.reshape(-1, *shown.shape[2:])
         shown[rng.random(len(shown)) < HIDDEN, RATE:] = np.nan
-        return super().learn(shown, np.repeat(codes, N_TIMES))
+        features, codes = self.features(shown), np.repeat(codes, N_TIMES)
+        sharpness = fitted_sharpness(
+            lambda known, asked: scores(_grown(features[known], codes[known]), features[asked]), codes
+        )
+        return {**_grown(features, codes), "sharpness": sharpness}
 
     def features(self, X: Float) -> NDArray[np.float64]:
         """`describe` of the training loss at `N_POINTS` points, the shape of the rate, and `proportions`."""
         X = at_points(X, N_POINTS)
         rate = [shape_of_rate(X[:, RATE])] if X.shape[1] > RATE else []
         return np.column_stack([describe(X[:, :1]), *rate, proportions(X[:, 0])])
+
+
+def _grown(features: Float, codes: Int) -> dict[str, Any]:
+    """The arrays of the trees, and the score of each class before any of them."""
+    boosted = make_trees().set_params(max_leaf_nodes=N_LEAVES, max_features=SHARE_OF_FEATURES)
+    boosted.fit(features, codes)
+    baseline = boosted._baseline_prediction.ravel()  # there is no public way to the trees; a test compares the answers
+    if len(baseline) == 1:  # two classes have one score, that of the second against the first
+        baseline = np.array([0.0, *baseline])
+    return {**trees.from_boosting(boosted._predictors), "baseline": baseline}
 
 
 def proportions(losses: Float) -> NDArray[np.float64]:
