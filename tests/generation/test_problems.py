@@ -477,7 +477,7 @@ GOLDEN = {
     "label_sets": "9418fa843dece9e3",
     "shares": "5b5987305e57451d",
     "noisy_labels": "0bc809f825bfc7f5",
-    "many_classes": "0000000000000000",
+    "many_classes": "bebc8023f97dce14",
     "sequences": "d24f996136894bf0",
     "parabola": "0e23e27a2129fff1",
     "quartic": "b91bf1c2e373b821",

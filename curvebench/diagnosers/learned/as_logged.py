@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.diagnosers.learned import trees
-from curvebench.diagnosers.learned.boosting import Boosting, make_trees
-from curvebench.diagnosers.learned.boosting import _scores as scores
+from curvebench.diagnosers.learned.boosting import Boosting, _scores, make_trees
 from curvebench.diagnosers.learned.calibration import fitted_sharpness
 from curvebench.diagnosers.learned.descriptions import describe
 from curvebench.diagnosers.learned.series import RATE, at_points
@@ -67,10 +66,9 @@ class AsLogged(Boosting):
 
     Of the channels of its track it looks at the training loss, and at the learning rate as a share of its highest. The
     others may be NaN throughout, and so may the rate, since few logs have it: in half of what the trees are grown on
-    it is hidden. Diagnoses weigh as often as they occur, unlike in `Boosting`: what is asked for is how sure the likeliest
-    one is, and trees on balanced weights are sure too seldom.
+    it is hidden. Diagnoses weigh as often as they occur, unlike in `Boosting`: what is asked for is how sure the
+    likeliest one is, and trees on balanced weights are sure too seldom.
     """
-
 
     track = "config"
     may_lack = ("val_loss", "grad_norm", "learning_rate", "optimizer")
@@ -83,7 +81,7 @@ class AsLogged(Boosting):
         shown[rng.random(len(shown)) < HIDDEN, RATE:] = np.nan
         features, codes = self.features(shown), np.repeat(codes, N_TIMES)
         sharpness = fitted_sharpness(
-            lambda known, asked: scores(_grown(features[known], codes[known]), features[asked]), codes
+            lambda known, asked: _scores(_grown(features[known], codes[known]), features[asked]), codes
         )
         return {**_grown(features, codes), "sharpness": sharpness}
 

@@ -159,9 +159,7 @@ def _problem_around(
     )
 
 
-def posterior_of_clouds(
-    points: Float64, centres: Float64, scatter: float, shares: Float64 | None = None
-) -> Float64:
+def posterior_of_clouds(points: Float64, centres: Float64, scatter: float, shares: Float64 | None = None) -> Float64:
     """Probabilities (n, n_classes) of the classes of points (n, n_inputs) before label noise, by Bayes' rule."""
     squares = np.zeros((len(points), *centres.shape[:2]))
     for k in range(points.shape[1]):
