@@ -20,7 +20,7 @@ from curvebench.spec import UsageError
 if TYPE_CHECKING:
     from rich.progress import Task
 
-NARROWEST_TEXT = 24
+NARROWEST_TEXT = 20
 """The last column of a table is never wrapped to less than this."""
 
 _GAP = "  "
@@ -41,7 +41,7 @@ def show(text: str) -> None:
 
 
 def _write(text: str) -> None:
-    with _writing_output():
+    with writing_output():
         sys.stdout.write(text if text.endswith("\n") else text + "\n")
         sys.stdout.flush()
 
@@ -60,18 +60,13 @@ def visible(text: str) -> str:
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def flush_output() -> None:
-    """Write out what others have written to standard output, and left there.
+@contextmanager
+def writing_output() -> Iterator[None]:
+    """While it lasts, an `OSError` is one of standard output: silence if its reader has gone, else a sentence.
 
     Raises:
-        UsageError: as for `show`.
+        UsageError: standard output cannot be written.
     """
-    with _writing_output():
-        sys.stdout.flush()
-
-
-@contextmanager
-def _writing_output() -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -286,8 +286,8 @@ def test_an_unknown_recipe_is_told_the_known_ones(tmp_path):
     "name", ["nonsense", "rule", "", "no.such.module:thing", "math:no_such_thing", "math:pi", ":", "a:"]
 )
 def test_unknown_diagnosers(name, good, tmp_path):
-    known = list(DIAGNOSERS) if ":" not in name else []
-    refuses(USAGE, "evaluate", good, "-d", name, words=known, folder=tmp_path)
+    words = () if ":" in name else ("Did you mean 'rules'",) if name == "rule" else list(DIAGNOSERS)
+    refuses(USAGE, "evaluate", good, "-d", name, words=words, folder=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_unknown_diagnosers(name, good, tmp_path):
         (["evaluate", "good.h5", "--split", "holdout"], SPLITS),
         (["evaluate", "good.h5", "--track", "race"], ("curve", "telemetry", "config")),
         (["plot", "good.h5", "no-such-run", "-o", "x.png"], ("no-such-run", "Runs are named like")),
-        (["plot", "good.h5", "0-0-0-0", "--lookalikes", "-o", "x.png"], ("Either a run",)),
+        (["plot", "good.h5", "0-0-0-0", "--lookalikes", "-o", "x.png"], ("ask for one of them",)),
         (["plot", "good.h5", "-o", "x.gif"], (".png", ".svg", ".pdf")),
         (["relabel", "good.h5", "--confidence", "0.91", "-o", "x.h5"], ("0.8", "0.9", "0.95", "0.975")),
         (["relabel", "good.h5", "--material-gain", "nan", "-o", "x.h5"], ("material_gain",)),

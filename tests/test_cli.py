@@ -622,7 +622,7 @@ def test_in_a_namespace_the_labels_are_hidden_or_it_is_said_that_there_is_none(f
     [
         (["--isolation", "moat"], "there are none, process, namespace"),
         (["--time-limit", "3"], "give --isolation process or namespace too"),
-        (["--isolation", "process", "--memory-limit", "0"], "limits are positive"),
+        (["--isolation", "process", "--memory-limit", "0"], "--memory-limit is 0.0 MiB; it must be positive"),
         (["--isolation", "process", "-d", "rulez"], "Did you mean 'rules'"),
         (["--isolation", "process", "-d", "exec:./nothing"], "no program"),
     ],
@@ -664,8 +664,7 @@ def test_unknown_names_are_refused_before_the_file_is_read(tmp_path):
     done = command("evaluate", tmp_path / "missing.h5", "-d", "rule")
     assert done.code == 2
     assert "Did you mean 'rules'?" in done.err
-    for name in DIAGNOSERS:
-        assert name in done.err
+    assert "`curvebench diagnosers` lists all" in done.err
     done = command("evaluate", tmp_path / "missing.h5", "--split", "validation")
     assert done.code == 2
     assert "train, test, test_ood" in done.err

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import curvebench
+from curvebench.board.texts import to_markdown
 from curvebench.cli import app
 from curvebench.data.shipped import locate
 from curvebench.generation import problems, recipe
@@ -155,7 +156,7 @@ def test_the_tutorial_ends_on_the_board(here, capsys):
     names = {}
     done = follow("tutorial.md", here, names)
     assert "my_diagnoser:diagnose" in (here / "board" / "index.html").read_text(encoding="utf-8")
-    assert "my_diagnoser:diagnose" in (here / "board" / "README.md").read_text(encoding="utf-8")
+    assert to_markdown("my_diagnoser:diagnose") in (here / "board" / "README.md").read_text(encoding="utf-8")
     assert "g000255.c01.r+18.s00" in names["dataset"]["run"]
     assert len(names["missed"]) > 0
     assert {path.name for path in here.glob("*.png")} == {"gallery.png", "run.png"}

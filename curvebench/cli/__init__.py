@@ -11,7 +11,7 @@ import typer
 from curvebench import __version__
 from curvebench.cli import cases, data_sets, diagnosers, diagnosis, interchange, investigations, leaderboard, logs
 from curvebench.cli.app import FIRST_STEPS, WHAT_NEXT, app
-from curvebench.console import Column, flush_output, say, show, show_table
+from curvebench.console import Column, say, show, show_table
 from curvebench.spec import CurveBenchError
 
 __all__ = [
@@ -33,7 +33,7 @@ def main() -> None:
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")  # names of files are not always text
     try:
-        _run()
+        app(prog_name="curvebench")
     except CurveBenchError as error:
         say(f"error: {error}")
         sys.exit(error.exit_code)
@@ -45,14 +45,6 @@ def main() -> None:
             "CURVEBENCH_DEBUG=1 in the environment shows."
         )
         sys.exit(CurveBenchError.exit_code)
-
-
-def _run() -> None:
-    try:
-        app(prog_name="curvebench")
-    except OSError:
-        flush_output()  # fails again, with a sentence, if standard output was the reason: help is written past `show`
-        raise
 
 
 def _show_version(wanted: bool) -> None:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from curvebench.cli import completion
-from curvebench.console import say, show
+from curvebench.console import say, show, writing_output
 from curvebench.spec import UsageError
 
 INTERRUPTED = 130
@@ -36,8 +36,28 @@ _EXIT_CODES = "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 int
 _STEPS = [f"[bold]{step}[/bold]  {what}" for step, what in FIRST_STEPS.items()]
 
 
+class _Context(typer.Context):
+    """Of a command: help is written past `show`, and fails as that does."""
+
+    def get_help(self) -> str:
+        """What typer makes of it; most it writes itself."""
+        with writing_output():
+            text = super().get_help()
+            sys.stdout.flush()
+        return text
+
+
 class Commands(TyperGroup):
     """The commands; an interruption of any becomes one word and its documented exit code."""
+
+    context_class = _Context
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            command.context_class = _Context
+        return command
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""

@@ -26,7 +26,7 @@ from contextlib import suppress
 from typing import Any
 
 SECONDS_BETWEEN_LOOKS = 0.1
-SECONDS_TO_KILL = 10.0
+SECONDS_TO_STOP, SECONDS_TO_KILL = 3.0, 10.0  # the second holds for both together
 
 # from linux/prctl.h, linux/sched.h, linux/mount.h and linux/capability.h
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 24, 36, 38
@@ -193,17 +193,26 @@ def _watch(worker: int, control: int, config: Mapping[str, Any]) -> dict[str, An
             return {"killed": "memory"}
 
 
+def _kill_group(worker: int) -> None:
+    """Kill the process group of the command in one call, in which no member can fork.
+
+    Processes that multiply faster than they can be listed would outrun everything else that is done against them.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(worker, signal.SIGKILL)
+
+
 def _kill_all() -> None:
     """Stop every descendant, so that none forks any more, then kill and reap them all."""
-    deadline = time.monotonic() + SECONDS_TO_KILL
+    start = time.monotonic()
     stopped: set[int] = set()
-    while time.monotonic() < deadline:
+    while time.monotonic() < start + SECONDS_TO_STOP:
         alive = set(_descendants())
         if alive <= stopped:
             break
         _signal_all(alive, signal.SIGSTOP)
         stopped = alive
-    while time.monotonic() < deadline:
+    while time.monotonic() < start + SECONDS_TO_KILL:
         _signal_all(_descendants(), signal.SIGKILL)
         try:
             if not os.waitpid(-1, os.WNOHANG)[0]:
@@ -248,6 +257,8 @@ def main() -> None:
     else:
         _leave_pipes()
         said = _watch(worker, control, config)
+        if "killed" in said:  # so the worker was not reaped, and its number is still its own
+            _kill_group(worker)
         _kill_all()
     os.write(report, json.dumps(said).encode())
 

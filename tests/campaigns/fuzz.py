@@ -226,7 +226,7 @@ def _manifests() -> list[bytes]:
 def _shipped_cases() -> list[bytes]:
     import curvebench.cases.reading as reading
 
-    content = reading._SHIPPED[reading.WILD].read_bytes()
+    content = reading.SHIPPED[reading.WILD].read_bytes()
     one = {"id": "a", "loss": [1, "nan", None, 0.5], "label": "healthy", "steps": [1, 2, 3, 4], "lr": 0.1}
     return [content[:4000], json.dumps(one).encode(), json.dumps([one]).encode()]
 

@@ -144,6 +144,11 @@ def Bomb(X):
     time.sleep(1000)
 
 @asked
+def Crowd(X):
+    for _ in range(40): subprocess.Popen(["sleep", open("MARK").read()])
+    time.sleep(1000)
+
+@asked
 def Patricide(X):
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(1000)
@@ -294,6 +299,20 @@ def test_the_worst_costs_a_status_and_leaves_nothing(dataset, name):
     assert "\n" not in result.message
     assert (result.scores is None) == (status != OK)
     json.dumps(result.to_json(), allow_nan=False)
+
+
+def test_a_crowd_is_killed_in_one_call_before_it_is_listed(dataset, monkeypatch, folder):
+    """A supervisor without time to list and kill one by one stands for a crowd that multiplies faster than that."""
+    ours = Path(__import__("curvebench.processes", fromlist=["x"]).__file__).with_name("supervisor.py").read_text()
+    hurried = ours.replace(
+        "SECONDS_TO_STOP, SECONDS_TO_KILL = 3.0, 10.0", "SECONDS_TO_STOP, SECONDS_TO_KILL = 0.0, 0.0"
+    )
+    assert hurried != ours
+    (folder / "supervisor.py").write_text(hurried)
+    monkeypatch.setattr("curvebench.processes._SUPERVISOR", folder / "supervisor.py")
+    result = evaluate(dataset, "worst.py:Crowd", isolation="process", limits=LIMITS, n_bootstrap=2)
+    assert (result.status, "more than 16 processes" in result.message) == (FAILED, True)
+    assert not any((folder / "MARK").read_text() in line for line in command_lines())
 
 
 def test_the_isolated_is_like_any_other(dataset):

@@ -201,7 +201,10 @@ def test_the_best_predictions_of_documented_data_reach_their_floor(family):
         objective = OBJECTIVE_OF_LOSS[problem.fitting_loss]
         best = np.maximum(as_float64(problem.best_predictions), 1e-50)  # 0 times the logarithm of 0 is 0
         losses = example_losses(best, problem.train_targets, problem.task, objective)
-        assert abs(losses.mean() - problem.floor) < 6 * losses.std() / math.sqrt(len(losses))
+        spread = losses.std()
+        if problem.task == "multiclass":  # where clouds hardly touch, the rare examples that cost much may be none
+            spread = max(spread, math.sqrt((best * np.log(best) ** 2).sum(axis=1).mean()))
+        assert abs(losses.mean() - problem.floor) < 6 * spread / math.sqrt(len(losses))
 
 
 @pytest.mark.parametrize("family", REAL)

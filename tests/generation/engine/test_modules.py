@@ -18,7 +18,7 @@ from oracles.plain_engine import PlainEngine
 from torch import nn
 
 from curvebench.generation import networks
-from curvebench.generation.engine import MODULES, modules, stacked
+from curvebench.generation.engine import DENSE, MODULES, modules, stacked
 from curvebench.generation.engine.modules import check_stackable, make_module, n_parameters
 from curvebench.generation.engine.stacked import TorchEngine
 from curvebench.generation.networks import initial_parameters
@@ -212,7 +212,7 @@ def test_conformance(module, activation, depth):
     assert not torch.allclose(made(x), other(x)), "the activation is used"
 
 
-@ours
+@pytest.mark.parametrize("module", [name for name in MODULES if name != DENSE])
 def test_inputs_without_the_layout_are_refused_in_a_sentence(module):
     with pytest.raises(UsageError, match=r"needs (square images|sequences with 4 features a step); 18 inputs are none"):
         make_module(shape_of(module, n_inputs=18))
