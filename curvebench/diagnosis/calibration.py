@@ -80,9 +80,9 @@ class Point:
 def ask(dataset: Dataset, split: str, diagnoser: Diagnoser, library: Library) -> Answers:
     """What a diagnoser says of a split's runs, logged in every way.
 
-    Every run is logged with each of `COUNTS`, one as means and the next as samples in turn, neither with the loss
-    before any update, which few logs have. What a diagnoser may lack
-    is hidden from it, but for the learning rate of every second run: logs have little else, and some have that.
+    Every run is logged with every second of `COUNTS`, one as means and the next as samples in turn, neither with the
+    loss before any update, which few logs have. What a diagnoser may lack is hidden from it, but for the learning rate
+    of every second run: logs have little else, and some have that.
 
     Raises:
         InputError: the split has no such runs.
@@ -100,7 +100,7 @@ def ask(dataset: Dataset, split: str, diagnoser: Diagnoser, library: Library) ->
         _asked(X[rows], accepted[rows], diagnoser, library, count, mean=mean)
         for turn, count in enumerate(COUNTS)
         for mean in (False, True)
-        for rows in (np.flatnonzero((np.arange(len(X)) // 2 + turn + mean) % 2 == 0),)
+        for rows in (np.flatnonzero((np.arange(len(X)) // 2 + turn + 2 * mean) % 4 == 0),)
         if len(rows)
     ]
     return Answers.joined(asked)
