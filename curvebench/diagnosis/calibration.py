@@ -8,7 +8,7 @@ remedies helps it (`other`), whatever it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class Answers:
         probability: (n_logs,) of the likeliest diagnosis.
         novelty: (n_logs,) see `Precedents`.
         is_right: (n_logs,) bool, whether the likeliest is right.
+        weight: (n_logs,) how much each counts: the logs of a data set one together, however many runs it has.
     """
 
     n_points: Int
@@ -51,6 +52,7 @@ class Answers:
     probability: Float
     novelty: Float
     is_right: Bool
+    weight: Float
 
     def select(self, rows: Bool) -> Answers:
         """Those of some logs, (n_logs,) bool."""
@@ -103,7 +105,8 @@ def ask(dataset: Dataset, split: str, diagnoser: Diagnoser, library: Library) ->
         for rows in (np.flatnonzero((np.arange(len(X)) // 2 + turn + 2 * mean) % 4 == 0),)
         if len(rows)
     ]
-    return Answers.joined(asked)
+    answers = Answers.joined(asked)
+    return replace(answers, weight=np.full(len(answers.weight), 1 / len(answers.weight)))
 
 
 def _asked(X: Float, accepted: Bool, diagnoser: Diagnoser, library: Library, count: int, *, mean: bool) -> Answers:
@@ -114,7 +117,7 @@ def _asked(X: Float, accepted: Bool, diagnoser: Diagnoser, library: Library, cou
     rate = CHANNELS.index("learning_rate")
     has_rate = np.asarray(np.isfinite(X[:, rate : rate + 1]).any(axis=(1, 2)))  # no channel, no rate
     novelty = novelties(library, seen[:, 0], count)
-    return Answers(np.full(len(said), count), has_rate, said.max(axis=1), novelty, is_right)
+    return Answers(np.full(len(said), count), has_rate, said.max(axis=1), novelty, is_right, np.ones(len(said)))
 
 
 def calibrated(answers: Answers, datasets: Sequence[Dataset], model_sha256: str, accuracy: float = ACCURACY) -> Limits:
@@ -154,9 +157,9 @@ def frontier(answers: Answers) -> list[Point]:
 def judged(answers: Answers, min_probability: float) -> Point:
     """How many logs are judged with one threshold, and how many of these rightly."""
     is_judged = answers.probability >= min_probability
-    n = int(is_judged.sum())
-    accuracy = float(answers.is_right[is_judged].mean()) if n >= LEAST_JUDGED else None
-    return Point(min_probability, n / len(is_judged) if len(is_judged) else 0.0, accuracy)
+    right, known = answers.is_right[is_judged], answers.weight[is_judged]
+    accuracy = float(np.average(right, weights=known)) if len(right) >= LEAST_JUDGED else None
+    return Point(min_probability, float(known.sum() / answers.weight.sum()) if len(is_judged) else 0.0, accuracy)
 
 
 def within(answers: Answers, limits: Limits) -> Answers:

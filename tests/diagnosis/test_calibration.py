@@ -21,7 +21,17 @@ def made_up(n: int = 8000, seed: int = 0) -> Answers:
     rng = np.random.default_rng(seed)
     n_points, probability = rng.choice(COUNTS, n), rng.uniform(0.2, 1.0, n)
     is_right = rng.random(n) < np.where(n_points < 4, 0.3, probability)
-    return Answers(n_points, probability > 0.5, probability, rng.uniform(0, 2, n), is_right)
+    return Answers(n_points, probability > 0.5, probability, rng.uniform(0, 2, n), is_right, np.full(n, 1 / n))
+
+
+def test_data_sets_count_alike_however_many_runs_they_have():
+    large, small = made_up(9000), made_up(300, seed=1)
+    small = replace(small, is_right=np.ones(300, dtype=bool))
+    alone = [judged(answers, 0.5) for answers in (large, small)]
+    together = judged(Answers.joined([large, small]), 0.5)
+    shares = np.array([point.coverage for point in alone])
+    assert together.coverage == pytest.approx(shares.mean())
+    assert together.accuracy == pytest.approx(shares @ [point.accuracy for point in alone] / shares.sum())
 
 
 def test_the_limits_reach_the_accuracy_with_the_most_coverage():
@@ -40,7 +50,7 @@ def test_accuracy_is_a_plain_share():
     answers = made_up(500)
     point = judged(answers, 0.7)
     chosen = [right for p, right in zip(answers.probability, answers.is_right, strict=True) if p >= 0.7]
-    assert point.coverage == len(chosen) / 500
+    assert point.coverage == pytest.approx(len(chosen) / 500)
     assert point.accuracy == pytest.approx(sum(chosen) / len(chosen))
     assert judged(answers, 1.1).accuracy is None
 
