@@ -345,6 +345,10 @@ def fit(
             autocompletion=completion.track,
         ),
     ] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Another data set to fit it on too; repeatable.", show_default=False),
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -354,7 +358,7 @@ def fit(
 
     Example: [bold]curvebench fit quick.h5 --diagnoser boosting -o boosting.cbm[/bold]
     """
-    from curvebench.data.dataset import content_sha256
+    from curvebench.data.dataset import joint_sha256
     from curvebench.data.store import load
     from curvebench.diagnosers import make_diagnoser
     from curvebench.diagnosers.learned.models import check_storable, load_model, save_model
@@ -362,10 +366,10 @@ def fit(
 
     made = make_diagnoser(diagnoser)
     check_storable(made, output, overwrite=force)
-    dataset = load(file)
+    datasets = [load(path) for path in (file, *(also or ()))]
     with output_to_stderr():
-        fitted = fit_on_train(dataset, made, track=track)
-    save_model(fitted, output, dataset_sha256=content_sha256(dataset), overwrite=force)
+        fitted = fit_on_train(datasets[0], made, track=track, also=datasets[1:])
+    save_model(fitted, output, dataset_sha256=joint_sha256(datasets), overwrite=force)
     origin = load_model(output).origin
     if as_json:
         show_json(asdict(origin))

@@ -165,6 +165,10 @@ def calibrate(
             show_default="the one that comes with the package",
         ),
     ] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Another data set to calibrate on too; repeatable.", show_default=False),
+    ] = None,
     quiet: Quiet = False,
     force: Force = False,
     as_json: Json = False,
@@ -179,22 +183,29 @@ def calibrate(
     from curvebench.data.store import check_target, load, publish
     from curvebench.diagnosers.learned.models import load_model
     from curvebench.diagnosis import default_library
-    from curvebench.diagnosis.calibration import COUNTS, ask, calibrated, frontier, judged, within
+    from curvebench.diagnosis.calibration import COUNTS, Answers, ask, calibrated, frontier, judged, within
     from curvebench.diagnosis.judging import DEFAULT_MODEL
 
     if output is not None:
         check_target(output, overwrite=force)
     path = model or DEFAULT_MODEL
-    fitted, dataset, library = load_model(path), load(file), default_library()
-    answers = {}
+    fitted, datasets, library = load_model(path), [load(one) for one in (file, *(also or ()))], default_library()
+    of_set: dict[tuple[str, str], Answers] = {}
     for split in ("test", "test_ood"):
-        if not quiet:
-            say(f"asking about the runs of {split}")
-        answers[split] = ask(dataset, split, fitted, library)
-    limits = calibrated(answers["test"], dataset, hashlib.sha256(path.read_bytes()).hexdigest())
+        for dataset in datasets:
+            name = f"{split} of {dataset.meta.recipe_name}"
+            if not quiet:
+                say(f"asking about the runs of {name}")
+            of_set[split, name] = ask(dataset, split, fitted, library)
+    answers = {
+        split: Answers.joined([said for (of, _), said in of_set.items() if of == split])
+        for split in ("test", "test_ood")
+    }
+    limits = calibrated(answers["test"], datasets, hashlib.sha256(path.read_bytes()).hexdigest())
     allowed = {split: within(said, limits) for split, said in answers.items()}
     curves = {split: frontier(said) for split, said in allowed.items()}
     chosen = {split: judged(said, limits.min_probability) for split, said in allowed.items()}
+    by_set = {name: judged(within(said, limits), limits.min_probability) for (_, name), said in of_set.items()}
     by_rate = {
         f"{split}, {what} rate": judged(said.select(said.has_rate == has_rate), limits.min_probability)
         for split, said in allowed.items()
@@ -211,6 +222,7 @@ def calibrate(
             {
                 "limits": asdict(limits),
                 "chosen": {split: asdict(point) for split, point in chosen.items()},
+                "by_set": {name: asdict(point) for name, point in by_set.items()},
                 "by_rate": {name: asdict(point) for name, point in by_rate.items()},
                 "curves": {split: [asdict(point) for point in points] for split, points in curves.items()},
                 "by_points": {str(count): [asdict(point) for point in points] for count, points in counts.items()},
@@ -223,7 +235,7 @@ def calibrate(
             "fewest points": limits.min_points,
             "greatest novelty": f"{limits.max_novelty:.2f}",
             **{f"on {split}": _in_words(point) for split, point in chosen.items()},
-            **{f"on {name}": _in_words(point) for name, point in by_rate.items()},
+            **{f"on {name}": _in_words(point) for name, point in {**by_set, **by_rate}.items()},
         }
     )
     numbers = [Column(f"{what} {split}", is_number=True) for split in answers for what in ("judged", "right")]

@@ -794,6 +794,12 @@ def content_sha256(table: Table) -> str:
     return table.content_sha256
 
 
+def joint_sha256(tables: Sequence[Table]) -> str:
+    """The content hash of a single data set; of several the SHA-256 of theirs, a line each, in their order."""
+    hashes = [content_sha256(table) for table in tables]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
 def _hash_content(dataset: Dataset) -> str:
     hasher = ContentHasher(dataset.meta)
     for name, column in COLUMNS.items():

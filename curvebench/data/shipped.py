@@ -28,6 +28,9 @@ SHIPPED: Mapping[str, Shipped] = {
     "mini": Shipped(
         Path(__file__).with_name("mini.h5"), "b771f6cd53b25bb9c2bfb9471d3e94fb65f19b346f00301ce6a269dd7d4a39fe"
     ),
+    "mini-logs": Shipped(
+        Path(__file__).with_name("mini-logs.h5"), "b5557f2ff813e1e8b03cdf241baa79a1d4e82a41ed14d0ae0c3294d1eeaca779"
+    ),
 }
 """Name -> data set. How each was made stands in docs/data.md."""
 

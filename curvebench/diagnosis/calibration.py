@@ -7,11 +7,12 @@ remedies helps it (`other`), whatever it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from curvebench.data.dataset import Dataset, content_sha256
+from curvebench.data.dataset import Dataset, joint_sha256
 from curvebench.diagnosers.learned.as_logged import logged_in
 from curvebench.diagnosis.precedents import Library, novelties
 from curvebench.diagnosis.verdict import Limits
@@ -43,6 +44,7 @@ class Answers:
         probability: (n_logs,) of the likeliest diagnosis.
         novelty: (n_logs,) see `Precedents`.
         is_right: (n_logs,) bool, whether the likeliest is right.
+        weight: (n_logs,) how much each counts: the logs of a data set one together, however many runs it has.
     """
 
     n_points: Int
@@ -50,10 +52,16 @@ class Answers:
     probability: Float
     novelty: Float
     is_right: Bool
+    weight: Float
 
     def select(self, rows: Bool) -> Answers:
         """Those of some logs, (n_logs,) bool."""
         return Answers(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @staticmethod
+    def joined(parts: Sequence[Answers]) -> Answers:
+        """Those of all parts, one after the other."""
+        return Answers(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Answers)))
 
 
 @dataclass(frozen=True)
@@ -74,8 +82,9 @@ class Point:
 def ask(dataset: Dataset, split: str, diagnoser: Diagnoser, library: Library) -> Answers:
     """What a diagnoser says of a split's runs, logged in every way.
 
-    Every run is logged with each of `COUNTS`, one as means and the next as samples in turn. What a diagnoser may lack
-    is hidden from it, but for the learning rate of every second run: logs have little else, and some have that.
+    Every run is logged with every second of `COUNTS`, one as means and the next as samples in turn, neither with the
+    loss before any update, which few logs have. What a diagnoser may lack is hidden from it, but for the learning rate
+    of every second run: logs have little else, and some have that.
 
     Raises:
         InputError: the split has no such runs.
@@ -93,24 +102,25 @@ def ask(dataset: Dataset, split: str, diagnoser: Diagnoser, library: Library) ->
         _asked(X[rows], accepted[rows], diagnoser, library, count, mean=mean)
         for turn, count in enumerate(COUNTS)
         for mean in (False, True)
-        for rows in (np.flatnonzero((np.arange(len(X)) // 2 + turn + mean) % 2 == 0),)
+        for rows in (np.flatnonzero((np.arange(len(X)) // 2 + turn + 2 * mean) % 4 == 0),)
         if len(rows)
     ]
-    return Answers(*(np.concatenate([getattr(one, field.name) for one in asked]) for field in fields(Answers)))
+    answers = Answers.joined(asked)
+    return replace(answers, weight=np.full(len(answers.weight), 1 / len(answers.weight)))
 
 
 def _asked(X: Float, accepted: Bool, diagnoser: Diagnoser, library: Library, count: int, *, mean: bool) -> Answers:
     """What is said of the curves X (n, n_channels, n_points) logged with so many points."""
-    seen = logged_in(X, count, mean=mean).astype(np.float32)
+    seen = logged_in(X if mean else X[:, :, 1:], count, mean=mean).astype(np.float32)
     said = np.asarray(diagnoser.predict_proba(seen))
     is_right = accepted[np.arange(len(said)), said.argmax(axis=1)]
     rate = CHANNELS.index("learning_rate")
     has_rate = np.asarray(np.isfinite(X[:, rate : rate + 1]).any(axis=(1, 2)))  # no channel, no rate
     novelty = novelties(library, seen[:, 0], count)
-    return Answers(np.full(len(said), count), has_rate, said.max(axis=1), novelty, is_right)
+    return Answers(np.full(len(said), count), has_rate, said.max(axis=1), novelty, is_right, np.ones(len(said)))
 
 
-def calibrated(answers: Answers, dataset: Dataset, model_sha256: str, accuracy: float = ACCURACY) -> Limits:
+def calibrated(answers: Answers, datasets: Sequence[Dataset], model_sha256: str, accuracy: float = ACCURACY) -> Limits:
     """The limits that judge as many logs as possible with the accuracy that is aimed at.
 
     The limit of novelty leaves out `MOST_UNLIKE` of all logs. The least probability is the lowest of `THRESHOLDS` with
@@ -119,7 +129,7 @@ def calibrated(answers: Answers, dataset: Dataset, model_sha256: str, accuracy: 
 
     Args:
         answers: of runs that neither the diagnoser nor the library saw.
-        dataset: where they come from.
+        datasets: where they come from.
         model_sha256: of the file of the diagnoser.
         accuracy: share of the judged logs that has to be judged rightly.
 
@@ -136,7 +146,7 @@ def calibrated(answers: Answers, dataset: Dataset, model_sha256: str, accuracy: 
     counts = [count for count, point in of_count.items() if (point.accuracy or 0.0) >= accuracy]
     if not counts:
         raise InputError(f"No number of points is enough for {accuracy:.0%} to be right; fit on more runs.")
-    return Limits(least, counts[0], max_novelty, accuracy, content_sha256(dataset), model_sha256)
+    return Limits(least, counts[0], max_novelty, accuracy, joint_sha256(datasets), model_sha256)
 
 
 def frontier(answers: Answers) -> list[Point]:
@@ -147,9 +157,9 @@ def frontier(answers: Answers) -> list[Point]:
 def judged(answers: Answers, min_probability: float) -> Point:
     """How many logs are judged with one threshold, and how many of these rightly."""
     is_judged = answers.probability >= min_probability
-    n = int(is_judged.sum())
-    accuracy = float(answers.is_right[is_judged].mean()) if n >= LEAST_JUDGED else None
-    return Point(min_probability, n / len(is_judged) if len(is_judged) else 0.0, accuracy)
+    right, known = answers.is_right[is_judged], answers.weight[is_judged]
+    accuracy = float(np.average(right, weights=known)) if len(right) >= LEAST_JUDGED else None
+    return Point(min_probability, float(known.sum() / answers.weight.sum()) if len(is_judged) else 0.0, accuracy)
 
 
 def within(answers: Answers, limits: Limits) -> Answers:

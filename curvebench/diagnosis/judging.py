@@ -22,7 +22,7 @@ from curvebench.remedies import remedies_of
 from curvebench.spec import DIAGNOSES, CheckFailed, Diagnoser, Float, InputError, Remedy, UsageError
 
 DEFAULT_MODEL = Path(__file__).with_name("default.cbm")
-"""The diagnoser that is asked where none is named: `as-logged`, fitted on the split `train` of `core`."""
+"""The diagnoser that is asked where none is named: `as-logged`, fitted on the splits `train` of `core` and `logs`."""
 
 
 @cache

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from curvebench.data.dataset import Dataset
+from curvebench.data.dataset import Dataset, Meta, concatenate
 from curvebench.data.shipped import locate
 from curvebench.data.store import load
 from curvebench.diagnosers.features import log_curves
@@ -16,7 +16,7 @@ from curvebench.diagnosers.learned.series import at_points
 from curvebench.diagnosis.sampling import N_POINTS
 from curvebench.diagnosis.verdict import Precedents
 from curvebench.remedies import UNMATCHED, snap
-from curvebench.spec import Float, Int, Remedy
+from curvebench.spec import Action, Float, Int, Remedy
 
 N_NEIGHBOURS = 10
 """Runs that a remedy is looked up in."""
@@ -52,18 +52,39 @@ class Library:
 
 @cache
 def default_library() -> Library:
-    """The split `train` of the data set `mini`, which comes with the package.
+    """The splits `train` of `mini` and `mini-logs`, which come with the package: of what the default was fitted on.
 
     The other splits stay out, so that whatever is calibrated on them, or scored, was not looked up in.
     """
-    return make_library(load(locate("mini")).split("train"))
+    return make_library(*(load(locate(name)).split("train") for name in ("mini", "mini-logs")))
 
 
-def make_library(dataset: Dataset) -> Library:
-    """The scored runs of a data set, to compare with."""
-    dataset = dataset.select(dataset.is_scored)
+def make_library(first: Dataset, *others: Dataset) -> Library:
+    """The scored runs of data sets, to compare with; remedies that the first does not have are left out."""
+    made = concatenate([first, *(_told_as(other, first.meta) for other in others)])
+    dataset = made.select(made.is_scored)
     group = np.unique(dataset.cell_rate, return_inverse=True)[1]
     return Library(dataset, group, np.unique(dataset["problem"], return_inverse=True)[1])
+
+
+def _told_as(dataset: Dataset, meta: Meta) -> Dataset:
+    """A data set with the remedies of another, each outcome in its place; NaN where none was tried."""
+    has, wanted = dataset.meta, meta.remedies
+    resumed = [remedy for remedy in has.remedies if remedy.action is Action.RESUME]
+    wanted_resumed = [remedy for remedy in wanted if remedy.action is Action.RESUME]
+    columns = dict(dataset.columns)
+    for names, known, places in (
+        (("remedy_final_loss", "remedy_final_val_loss", "remedy_gain"), has.remedies, wanted),
+        (("resumed_train_loss",), resumed, wanted_resumed),
+    ):
+        for name in names:
+            values = dataset[name]
+            told = np.full((len(values), len(places), *values.shape[2:]), np.nan, values.dtype)
+            for place, remedy in enumerate(places):
+                if remedy in known:
+                    told[:, place] = values[:, known.index(remedy)]
+            columns[name] = told
+    return Dataset(columns, meta)
 
 
 def precedents(library: Library, curve: Float, n_points: int) -> Precedents:

@@ -25,7 +25,7 @@ class Limits:
         min_points: finite points of the loss that a log has to have.
         max_novelty: see `Precedents`.
         accuracy: aimed at among the runs that are judged.
-        dataset_sha256: content hash of the data set that they were calibrated on.
+        dataset_sha256: of the data sets that they were calibrated on, see `joint_sha256`.
         model_sha256: SHA-256 of the model's file that they were calibrated for.
     """
 

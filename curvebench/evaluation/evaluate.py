@@ -352,13 +352,16 @@ def judge(dataset: Table, diagnoser: object, *, split: str = "test", track: str 
     return _judgement(sheet, answers, _treatment(sheet, answers, dataset, dataset))
 
 
-def fit_on_train(dataset: Table, diagnoser: object, *, track: str | None = None) -> Diagnoser:
+def fit_on_train(
+    dataset: Table, diagnoser: object, *, track: str | None = None, also: Sequence[Table] = ()
+) -> Diagnoser:
     """Make a diagnoser and fit it on the scored runs of the split `train`, as `evaluate` does before it scores.
 
     Args:
         dataset: the labelled runs.
         diagnoser: with `fit`; given as to `evaluate`, but no reference.
         track: what it is shown, one of `TRACKS`; by default the smallest that it needs.
+        also: more data sets of as many points, on whose splits `train` it is fitted too.
 
     Returns:
         The fitted diagnoser.
@@ -370,7 +373,9 @@ def fit_on_train(dataset: Table, diagnoser: object, *, track: str | None = None)
     candidate: Any = resolve(diagnoser)
     if not _has(candidate, "fit"):
         raise UsageError(f"{name_of(diagnoser)} is not fitted to anything: it has no method fit(X, y).")
-    _fit(candidate, dataset, dataset, checked_track(candidate, track), "whole")
+    chosen = checked_track(candidate, track)
+    sets = [_training_set(table, dataset, chosen, "whole") for table in (dataset, *also)]
+    candidate.fit(np.concatenate([X for X, _ in sets]), np.concatenate([y for _, y in sets]))
     made: Diagnoser = candidate
     return made
 

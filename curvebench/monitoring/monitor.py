@@ -30,7 +30,7 @@ FIRST_LOOK, GROWTH = 8, 1.2
 FIRM_LOOKS = 3
 """Looks in a row with the same diagnosis that make it firm; or losses in a row that are not finite."""
 
-MIN_PROBABILITY = 0.7
+MIN_PROBABILITY = 0.9
 """Of the diagnosis at each of these looks; losses that are not finite need none."""
 
 SAID_WITHOUT_PLAN: tuple[Diagnosis, ...] = (Diagnosis.LR_TOO_HIGH, Diagnosis.OUTPUT_MISMATCH)

@@ -21,12 +21,22 @@ def made_up(n: int = 8000, seed: int = 0) -> Answers:
     rng = np.random.default_rng(seed)
     n_points, probability = rng.choice(COUNTS, n), rng.uniform(0.2, 1.0, n)
     is_right = rng.random(n) < np.where(n_points < 4, 0.3, probability)
-    return Answers(n_points, probability > 0.5, probability, rng.uniform(0, 2, n), is_right)
+    return Answers(n_points, probability > 0.5, probability, rng.uniform(0, 2, n), is_right, np.full(n, 1 / n))
+
+
+def test_data_sets_count_alike_however_many_runs_they_have():
+    large, small = made_up(9000), made_up(300, seed=1)
+    small = replace(small, is_right=np.ones(300, dtype=bool))
+    alone = [judged(answers, 0.5) for answers in (large, small)]
+    together = judged(Answers.joined([large, small]), 0.5)
+    shares = np.array([point.coverage for point in alone])
+    assert together.coverage == pytest.approx(shares.mean())
+    assert together.accuracy == pytest.approx(shares @ [point.accuracy for point in alone] / shares.sum())
 
 
 def test_the_limits_reach_the_accuracy_with_the_most_coverage():
     answers = made_up()
-    limits = calibrated(answers, MINI, "model")
+    limits = calibrated(answers, [MINI], "model")
     known = answers.select(answers.novelty <= limits.max_novelty)
     reaching = [p for p in frontier(known) if p.accuracy is not None and p.accuracy >= 0.8]
     assert limits.min_probability == min(p.min_probability for p in reaching)
@@ -40,7 +50,7 @@ def test_accuracy_is_a_plain_share():
     answers = made_up(500)
     point = judged(answers, 0.7)
     chosen = [right for p, right in zip(answers.probability, answers.is_right, strict=True) if p >= 0.7]
-    assert point.coverage == len(chosen) / 500
+    assert point.coverage == pytest.approx(len(chosen) / 500)
     assert point.accuracy == pytest.approx(sum(chosen) / len(chosen))
     assert judged(answers, 1.1).accuracy is None
 
@@ -49,14 +59,15 @@ def test_what_cannot_be_reached_is_said():
     answers = made_up()
     hopeless = replace(answers, is_right=np.zeros(len(answers.n_points), dtype=bool))
     with pytest.raises(InputError, match="No probability is high enough"):
-        calibrated(hopeless, MINI, "model")
+        calibrated(hopeless, [MINI], "model")
 
 
 def test_asking_about_real_runs():
     few = MINI.select(np.flatnonzero(MINI["split"] == "test")[::60])
     answers = ask(few, "test", default_diagnoser(), default_library())
-    assert len(answers.n_points) == len(few) * len(COUNTS)
-    assert {count: int((answers.n_points == count).sum()) for count in COUNTS} == dict.fromkeys(COUNTS, len(few))
+    assert len(answers.n_points) == len(few) * len(COUNTS) / 2
+    asked = [int((answers.n_points == count).sum()) for count in COUNTS]
+    assert max(asked) - min(asked) <= 4
     assert 0.1 < answers.is_right.mean() < 1
     assert answers.has_rate.mean() == pytest.approx(0.5, abs=0.1)
     with pytest.raises(InputError, match="no runs to calibrate on"):

@@ -36,11 +36,11 @@ class Says:
 
 
 def test_what_ships_is_small_and_belongs_together():
-    assert DEFAULT_MODEL.stat().st_size < 3_000_000
+    assert DEFAULT_MODEL.stat().st_size < 1_000_000
     origin, limits = default_diagnoser().origin, default_limits()
     assert (origin.kind, origin.track) == ("as-logged", "config")
     assert set(origin.diagnoses) == set(DIAGNOSES)
-    assert limits.dataset_sha256 == origin.dataset_sha256, "model and limits come from one data set"
+    assert limits.dataset_sha256 == origin.dataset_sha256, "model and limits come from the same data sets"
     assert limits.model_sha256 == hashlib.sha256(DEFAULT_MODEL.read_bytes()).hexdigest(), "calibrate it again"
 
 

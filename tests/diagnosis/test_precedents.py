@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curvebench.data.shipped import locate
+from curvebench.data.shipped import SHIPPED, locate
 from curvebench.data.store import load
 from curvebench.diagnosis import N_POINTS, default_library
 from curvebench.diagnosis.precedents import N_NEIGHBOURS, _description, novelties, precedents, tried_on
@@ -18,7 +18,20 @@ LOSS = LIBRARY.dataset["train_loss"]
 
 def test_only_train_is_looked_up_in():
     assert set(LIBRARY.dataset["split"]) == {"train"}
-    assert len(LIBRARY.dataset) <= (load(locate("mini"))["split"] == "train").sum()
+    assert len(LIBRARY.dataset) <= sum((load(locate(name))["split"] == "train").sum() for name in SHIPPED)
+
+
+def test_runs_of_several_data_sets_keep_what_each_remedy_gave():
+    logs = load(locate("mini-logs")).split("train")
+    logs = logs.select(logs.is_scored)
+    told = LIBRARY.dataset.select(np.arange(len(LIBRARY.dataset) - len(logs), len(LIBRARY.dataset)))
+    np.testing.assert_array_equal(told["run"], logs["run"])
+    known = logs.meta.remedies
+    for i, remedy in enumerate(told.meta.remedies):
+        expected = logs["remedy_gain"][:, known.index(remedy)] if remedy in known else np.full(len(logs), np.nan)
+        np.testing.assert_array_equal(told["remedy_gain"][:, i], expected, str(remedy))
+    left_out = [remedy for remedy in known if remedy not in told.meta.remedies]
+    assert np.isnan(logs["remedy_gain"][:, [known.index(remedy) for remedy in left_out]]).all()
 
 
 def test_a_run_of_the_library_finds_itself():

@@ -391,6 +391,26 @@ def test_posterior_is_bayes_rule():
     )
 
 
+def test_frequent_classes_are_likelier():
+    points = stream(0, "points").normal((20, 3))
+    centres, shares = stream(0, "centres").normal((4, 1, 3)), np.array([0.4, 0.3, 0.2, 0.1])
+    expected = posterior_of_clouds(points, centres, 0.7) * shares
+    np.testing.assert_allclose(
+        posterior_of_clouds(points, centres, 0.7, shares), expected / expected.sum(axis=1, keepdims=True), rtol=1e-12
+    )
+
+
+def test_many_classes_are_as_frequent_as_words():
+    """The first of the classes are the most frequent, in some instances by far."""
+    over = []
+    for index in range(8):
+        counts = make_problem("many_classes", index, 0, 1024, 128).train_targets.sum(axis=0)
+        assert 10 <= len(counts) <= 40
+        over.append(counts[: len(counts) // 4].mean() / counts[-(len(counts) // 4) :].mean())
+    assert min(over) > 0.8
+    assert max(over) > 3
+
+
 def test_the_class_of_a_sequence_is_which_two_events_came_in_which_order():
     """Scaling hardly changes which two coordinates of kinds stand out, where the noise is low."""
     for index in range(8):
@@ -460,6 +480,7 @@ GOLDEN = {
     "label_sets": "9418fa843dece9e3",
     "shares": "5b5987305e57451d",
     "noisy_labels": "0bc809f825bfc7f5",
+    "many_classes": "bebc8023f97dce14",
     "sequences": "d24f996136894bf0",
     "parabola": "0e23e27a2129fff1",
     "quartic": "b91bf1c2e373b821",

@@ -58,7 +58,8 @@ class Origin:
         diagnoses: those that it was shown.
         track: one of `TRACKS`.
         n_points: of the curves that it was fitted to.
-        dataset_sha256: content hash of the data set on whose split `train` it was fitted; empty where not said.
+        dataset_sha256: content hash of the data set on whose split `train` it was fitted (of several see
+            `joint_sha256`); empty where not said.
         versions: package -> version when it was stored.
     """
 

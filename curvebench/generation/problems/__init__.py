@@ -31,6 +31,7 @@ from curvebench.generation.problems.floors import output_floor
 from curvebench.generation.problems.functions import make_compass, make_friedman1, make_sine
 from curvebench.generation.problems.mixtures import (
     make_gaussian_mixture,
+    make_many_classes,
     make_moons,
     make_noisy_labels,
     make_spirals,
@@ -82,6 +83,7 @@ FAMILIES: Mapping[str, Maker] = {
     "moons": make_moons,
     "gaussian_mixture": make_gaussian_mixture,
     "noisy_labels": make_noisy_labels,
+    "many_classes": make_many_classes,
     "sequences": make_sequences,
     **DOCUMENTED,
 }

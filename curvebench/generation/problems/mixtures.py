@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from curvebench.generation.portable_math import Float64, cos, exp, ordered_sum, sin
+from curvebench.generation.portable_math import Float64, cos, exp, log, ordered_sum, sin
 from curvebench.generation.problems.assembly import class_problem
 from curvebench.generation.problems.draws import instance_streams, integer_between, log_uniform, number_between
 from curvebench.generation.problems.problem import Problem
@@ -50,6 +50,28 @@ def make_noisy_labels(index: int, master_seed: int, n_train: int, n_val: int) ->
         label_noise=number_between(parameters, 0.25, 0.45),
         streams=(examples, noise),
         identity=("noisy_labels", index, "multiclass"),
+        sizes=(n_train, n_val),
+    )
+
+
+def make_many_classes(index: int, master_seed: int, n_train: int, n_val: int) -> Problem:
+    """10 to 40 classes of a Gaussian cloud each in 8 to 16 dimensions, some near others; 0 to 30 % random labels.
+
+    The k-th class is as frequent as k to a power between 0 and -1.2, as words are (Zipf): frequent classes are learned
+    early and rare ones late, so the loss goes on falling for long.
+    """
+    parameters, examples, noise = instance_streams("many_classes", index, master_seed)
+    n_classes, n_inputs = integer_between(parameters, 10, 40), integer_between(parameters, 8, 16)
+    separation = number_between(parameters, 2.0, 4.0)
+    centres = parameters.normal((n_classes, 1, n_inputs)) * (separation * math.sqrt(2.0 / n_inputs))
+    frequencies = exp(-number_between(parameters, 0.0, 1.2) * log(np.arange(1.0, n_classes + 1.0)))
+    return _problem_around(
+        centres,
+        frequencies / ordered_sum(frequencies),
+        scatter=1.0,
+        label_noise=number_between(parameters, 0.0, 0.3),
+        streams=(examples, noise),
+        identity=("many_classes", index, "multiclass"),
         sizes=(n_train, n_val),
     )
 
@@ -96,6 +118,7 @@ def make_spirals(index: int, master_seed: int, n_train: int, n_val: int) -> Prob
 
 def _problem_around(
     centres: Float64,
+    shares: Float64 | None = None,
     *,
     scatter: float,
     label_noise: float,
@@ -107,6 +130,7 @@ def _problem_around(
 
     Args:
         centres: where the points scatter.
+        shares: (n_classes,) of the classes, which sum to one; None: all are equal.
         scatter: standard deviation in each direction.
         label_noise: share of the labels that are replaced by random ones (which may be right).
         streams: for points and for labels.
@@ -115,10 +139,14 @@ def _problem_around(
     """
     (family, index, task), (points_of, labels_of) = identity, streams
     n, (n_classes, n_centres, n_inputs) = sum(sizes), centres.shape
-    classes, members = points_of.integers(n_classes, n), points_of.integers(n_centres, n)
+    if shares is None:
+        classes = points_of.integers(n_classes, n)
+    else:
+        classes = np.minimum(np.searchsorted(np.cumsum(shares), points_of.uniform(n), side="right"), n_classes - 1)
+    members = points_of.integers(n_centres, n)
     inputs = centres[classes, members] + scatter * points_of.normal((n, n_inputs))
     is_random = labels_of.uniform(n) < label_noise
-    clean = posterior_of_clouds(inputs, centres, scatter)
+    clean = posterior_of_clouds(inputs, centres, scatter, shares)
     return class_problem(
         family,
         index,
@@ -131,7 +159,7 @@ def _problem_around(
     )
 
 
-def posterior_of_clouds(points: Float64, centres: Float64, scatter: float) -> Float64:
+def posterior_of_clouds(points: Float64, centres: Float64, scatter: float, shares: Float64 | None = None) -> Float64:
     """Probabilities (n, n_classes) of the classes of points (n, n_inputs) before label noise, by Bayes' rule."""
     squares = np.zeros((len(points), *centres.shape[:2]))
     for k in range(points.shape[1]):
@@ -141,7 +169,7 @@ def posterior_of_clouds(points: Float64, centres: Float64, scatter: float) -> Fl
     is_near = exponents > NEGLIGIBLE_EXPONENT
     weights = np.zeros_like(exponents)
     weights[is_near] = exp(exponents[is_near])
-    density = ordered_sum(weights, axis=2)
+    density = ordered_sum(weights, axis=2) * (1.0 if shares is None else shares)
     return density / ordered_sum(density, axis=1)[:, None]
 
 

@@ -13,8 +13,10 @@ from curvebench.diagnosers.learned.as_logged import (
     N_RATES,
     UNKNOWN,
     AsLogged,
+    log_lines,
     logged_anew,
     logged_in,
+    proportions,
     running_mean,
     shape_of_rate,
 )
@@ -55,6 +57,42 @@ def test_logged_anew_is_the_same_again_and_of_one_length():
     assert first.shape == (5, 2, N_POINTS)
     assert np.isnan(first[0, 0, -1])
     assert np.isfinite(first[1:]).all()
+
+
+def test_a_log_has_as_many_lines_as_asked_for():
+    X = curves(128)
+    assert log_lines(X, 7, mean=True).shape == (5, 2, 7)
+    np.testing.assert_array_equal(log_lines(X, 8, mean=False), X[:, :, ::16])
+
+
+def test_some_are_rounded_as_they_are_printed():
+    made = logged_anew(np.random.default_rng(1).uniform(0.5, 2.0, (400, 4, 128)), np.random.default_rng(0))
+    ends = made[:, 0, -1]
+    rounded = [np.isclose(ends * 10**d, np.round(ends * 10**d), atol=1e-6).mean() for d in (2, 3, 4)]
+    assert rounded == sorted(rounded)
+    assert 0.1 < rounded[0] < 0.4 < rounded[2] < 0.8
+
+
+@given(st.floats(1e-3, 1e3), st.floats(0, 100))
+def test_proportions_know_neither_unit_nor_floor(unit, floor):
+    rng = np.random.default_rng(0)
+    losses = np.exp(-np.linspace(0, 4, N_POINTS)) + 0.02 * rng.random((3, N_POINTS))
+    np.testing.assert_allclose(proportions(unit * (losses + floor))[:, 1:], proportions(losses)[:, 1:], atol=1e-3)
+
+
+def test_the_share_of_straight_points_tells_how_few_were_logged():
+    losses = np.random.default_rng(0).uniform(1, 2, (1, 1, 127))
+    shares = [float(proportions(logged_in(losses, n, mean=False)[:, 0])[0, 0]) for n in (4, 8, 31, 127)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > 0.9
+    assert shares[-1] < 0.1
+
+
+def test_proportions_of_strange_curves_are_finite():
+    strange = np.stack([np.full(N_POINTS, v) for v in (np.nan, np.inf, 0.0, 1.0, -1e30, 3e38)])
+    strange = np.concatenate([strange, np.where(np.arange(N_POINTS) < 60, 1.0, strange)])
+    assert proportions(strange).shape == (12, 9)
+    assert np.isfinite(proportions(strange)).all()
 
 
 def test_settings_are_not_noised():

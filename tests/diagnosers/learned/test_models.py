@@ -14,7 +14,7 @@ import pytest
 from command import command
 from extras import NEEDED, skip_without_what_it_needs
 
-from curvebench.data.dataset import content_sha256
+from curvebench.data.dataset import content_sha256, joint_sha256
 from curvebench.data.store import write
 from curvebench.diagnosers import DIAGNOSERS, make_diagnoser, resolve
 from curvebench.diagnosers.learned import describe, load_model, save_model
@@ -166,6 +166,26 @@ def test_the_commands_fit_store_and_score(make_dataset, tmp_path):
     assert (again.code, "already exists" in again.err) == (2, True)
     rules = command("fit", tmp_path / "one.h5", "-d", "rules", "-o", tmp_path / "rules.cbm")
     assert (rules.code, "can't be stored" in rules.err) == (2, True)
+
+
+def test_a_model_of_several_data_sets_learns_from_all(make_dataset, tmp_path):
+    one, two = (make_dataset(n_cells=12, n_points=12, seed=seed) for seed in (0, 1))
+    seen = {}
+
+    class Learner(Constant):
+        def fit(self, X, y):
+            seen.update(X=X, y=y)
+
+    fit_on_train(one, Learner, also=[two])
+    rows = [(part["split"] == "train") & part.is_scored for part in (one, two)]
+    np.testing.assert_array_equal(seen["X"], np.concatenate([one.to_numpy3d()[rows[0]], two.to_numpy3d()[rows[1]]]))
+    np.testing.assert_array_equal(seen["y"], np.concatenate([one.labels[rows[0]], two.labels[rows[1]]]))
+    for name, dataset in (("one", one), ("two", two)):
+        write(dataset, tmp_path / f"{name}.h5")
+    done = command("fit", tmp_path / "one.h5", "--also", tmp_path / "two.h5", "-d", LIGHT, "-o", tmp_path / "m.cbm")
+    assert (done.code, done.err) == (0, ""), done
+    assert load_model(tmp_path / "m.cbm").origin.dataset_sha256 == joint_sha256([one, two])
+    assert joint_sha256([one]) == content_sha256(one) != joint_sha256([one, two]) != joint_sha256([two, one])
 
 
 # --------------------------------------------------------------------------------------------- bad files
