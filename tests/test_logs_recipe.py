@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.timeout(3000),
     pytest.mark.skipif(
         not any(os.environ.get(name) for name in ("CURVEBENCH_SLOW", "CURVEBENCH_LOGS")),
-        reason="takes some minutes; set CURVEBENCH_SLOW=1 to run it",
+        reason="takes some minutes more; set CURVEBENCH_SLOW=1 to run it",
     ),
 ]
 
