@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from extras import REASONS
+from hypothesis import settings
 
 from curvebench.data.columns import COLUMNS
 from curvebench.data.dataset import Dataset, Meta
@@ -30,6 +31,9 @@ from curvebench.spec import (
     Action,
     Remedy,
 )
+
+settings.register_profile("any machine", deadline=None)  # a first call loads models, and machines are busy
+settings.load_profile("any machine")
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # read when Keras is imported, by whichever test is the first
 
