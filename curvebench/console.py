@@ -10,6 +10,7 @@ import shutil
 import sys
 import textwrap
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -124,11 +125,31 @@ class Column:
 
 def show_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, has_titles: bool = True) -> None:
     """A table on standard output: no wider than the terminal; whole and without colours into a file or a pipe."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    lines = format_table(columns, [[visible(text) for text in row] for row in rows], width, has_titles=has_titles)
+    lines = format_table(
+        columns, [[*map(_in_one_line, row)] for row in rows], _width_of_output(), has_titles=has_titles
+    )
     if has_titles and _is_styled():
         lines[0] = f"\033[1m{lines[0]}\033[0m"
     _write("\n".join(lines))
+
+
+def show_text(text: str) -> None:
+    """Prose, on standard output: in a terminal what is longer than its lines goes on below, see `wrap`.
+
+    Raises:
+        UsageError: as for `show`.
+    """
+    width, text = _width_of_output(), visible(text)
+    _write(text if width is None else "\n".join(part for line in text.split("\n") for part in wrap(line, width)))
+
+
+def _width_of_output() -> int | None:
+    """Characters that a line on standard output may have; None in a file or a pipe, for any number."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _in_one_line(text: str) -> str:
+    return visible(text).replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
 
 
 def format_table(
@@ -136,7 +157,8 @@ def format_table(
 ) -> list[str]:
     r"""Lines of a table without boxes.
 
-    Columns that can be dispensed with are left out until it fits; then the last column, if it is text, is wrapped.
+    Columns that can be dispensed with are left out until it fits, and named below; the last column, if it is text, is
+    wrapped. Where the rest is still too wide, every row becomes a block with a line for each of its cells.
 
     Args:
         columns: from left to right.
@@ -149,34 +171,95 @@ def format_table(
     quick    12
     """
     table = [[column.title for column in columns], *rows] if has_titles else list(rows)
-    shown = list(range(len(columns)))
+    widths = {i: max((cell_width(row[i]) for row in table), default=0) for i in range(len(columns))}
 
-    def width_of(i: int) -> int:
-        return max((len(row[i]) for row in table), default=0)
+    def before_last() -> int:
+        *others, _ = widths
+        return sum(widths[i] + len(_GAP) for i in others)
 
     def is_too_wide() -> bool:
-        return width is not None and sum(map(width_of, shown)) + len(_GAP) * (len(shown) - 1) > width
+        last = max(widths)
+        least = widths[last] if columns[last].is_number else min(widths[last], NARROWEST_TEXT)
+        return width is not None and before_last() + least > width
 
-    while is_too_wide() and any(columns[i].dispensable for i in shown):
-        shown.remove(max(shown, key=lambda i: (columns[i].dispensable, i)))
-    widths = {i: width_of(i) for i in shown}
-    last = shown[-1]
-    if width is not None and is_too_wide() and not columns[last].is_number:
-        others = sum(widths[i] + len(_GAP) for i in shown[:-1])
-        widths[last] = max(NARROWEST_TEXT, width - others)
-    return [line for row in table for line in _lines_of_row(columns, row, widths)]
+    while is_too_wide() and any(columns[i].dispensable for i in widths):
+        widths.pop(max(widths, key=lambda i: (columns[i].dispensable, i)))
+    if width is not None and has_titles and is_too_wide():
+        return _blocks(columns, rows, width)
+    if width is not None and not columns[max(widths)].is_number:
+        widths[max(widths)] = min(widths[max(widths)], max(NARROWEST_TEXT, width - before_last()))
+    lines = [line for row in table for line in _lines_of_row(columns, row, widths)]
+    if width is not None and (absent := [column.title for i, column in enumerate(columns) if i not in widths]):
+        lines += wrap(f"no room for: {', '.join(absent)}", width)
+    return lines
+
+
+def _blocks(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Each row as lines of a title and a cell, with an empty line between rows."""
+    indent = max(cell_width(column.title) for column in columns)
+    lines: list[str] = []
+    for row in rows:
+        for column, cell in zip(columns, row, strict=True):
+            lines += wrap(f"{_padded(column.title, indent)}{_GAP}{cell}".rstrip(), width)
+        lines.append("")
+    return lines[:-1]
 
 
 def _lines_of_row(columns: Sequence[Column], row: Sequence[str], widths: dict[int, int]) -> Iterator[str]:
     """A row's lines: more than one where the text of its last column is longer than the column is wide."""
     *others, last = widths
-    cells = [row[i].rjust(widths[i]) if columns[i].is_number else row[i].ljust(widths[i]) for i in others]
+    cells = [_padded(row[i], widths[i], is_number=columns[i].is_number) for i in others]
     if columns[last].is_number:
-        yield _GAP.join([*cells, row[last].rjust(widths[last])]).rstrip()
+        yield _GAP.join([*cells, _padded(row[last], widths[last], is_number=True)]).rstrip()
         return
-    wrapped = textwrap.wrap(row[last], widths[last], break_long_words=False, break_on_hyphens=False) or [""]
-    for i, text in enumerate(wrapped):
-        yield _GAP.join([*(cells if i == 0 else [" " * len(cell) for cell in cells]), text]).rstrip()
+    for i, text in enumerate(_words(row[last], widths[last])):
+        yield _GAP.join([*(cells if i == 0 else [" " * widths[i] for i in others]), text]).rstrip()
+
+
+def _padded(text: str, width: int, *, is_number: bool = False) -> str:
+    space = " " * (width - cell_width(text))
+    return space + text if is_number else text + space
+
+
+def cell_width(text: str) -> int:
+    """Characters of a terminal that a text takes: two for each wide letter, none for accents.
+
+    >>> [cell_width(text) for text in ("loss", "\u640d\u5931", "e\u0301")]
+    [4, 4, 1]
+    """
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+_LABEL = re.compile(r" *(?:\S+(?: \S+)* {2,})?")
+_INDENT = re.compile(" *")
+
+
+def wrap(line: str, width: int) -> list[str]:
+    """A line as lines of that many characters, broken between words; what is longer than a line stays whole.
+
+    Where it begins with a label and a gap of two spaces or more, it goes on below what follows the gap.
+
+    >>> wrap("  evidence  It fell by half, then rose.", 32)
+    ['  evidence  It fell by half,', '            then rose.']
+    """
+    if cell_width(line) <= width:
+        return [line]
+    label = next(
+        (
+            found[0]
+            for found in (_LABEL.match(line), _INDENT.match(line))
+            if found and cell_width(found[0]) + NARROWEST_TEXT <= width
+        ),
+        "",
+    )
+    first, *more = _words(line[len(label) :], width - cell_width(label))
+    return [label + first, *(" " * cell_width(label) + text for text in more)]
+
+
+def _words(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _is_styled() -> bool:
@@ -252,6 +335,8 @@ def progress_bar(what: str, *, quiet: bool = False) -> Iterator[Callable[[float,
             bar.update(task, completed=done, total=total)
 
         yield report
+        if total := bar.tasks[0].total:  # whoever reports a piece when it begins never reports the end of the last
+            report(total, total)
 
 
 def format_seconds(seconds: float) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other crawl beside others
+
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec

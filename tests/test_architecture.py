@@ -49,6 +49,7 @@ MAY_IMPORT = {
     "cli": {
         "__init__",
         "spec",
+        "nearly",
         "console",
         "processes",
         "data",

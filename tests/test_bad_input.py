@@ -151,6 +151,19 @@ READERS = {
 """Command that reads a data set -> what else it is given."""
 
 
+@pytest.mark.parametrize(
+    "arguments", [*([name, "NAME", *more] for name, more in READERS.items()), ["evaluate", "mini", "--fit-on", "NAME"],
+    ["leaderboard", "run", "NAME", "-d", "rules"], ["leaderboard", "rerun", "NAME", "--seed", "8"],
+    ["export", "NAME", "--to", "ts", "-o", "out"]]
+)  # fmt: skip
+def test_a_name_that_no_file_can_have(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "x" * 300 + ".h5"
+    said = refuses(BAD_INPUT, *(name if word == "NAME" else word for word in arguments), folder=tmp_path)
+    assert name in said
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("make", FAULTY, ids=lambda make: make.__name__)
 def test_faulty_data_sets(make, name, image, tmp_path, monkeypatch):
@@ -348,6 +361,22 @@ def test_output_that_is_a_folder(writer, tmp_path):
     writer()[3].mkdir()
     refuses(USAGE, *writer(), words="it is a folder", folder=tmp_path)
     refuses(USAGE, *writer(), "--force", words="it is a folder", folder=tmp_path)
+
+
+@pytest.mark.parametrize("output", ["", ".", "/", ".."])
+def test_output_that_has_no_name(output, tmp_path, monkeypatch):
+    (tmp_path / "tiny.toml").write_text(TINY)
+    monkeypatch.chdir(tmp_path)
+    refuses(
+        USAGE,
+        "generate",
+        "tiny.toml",
+        "-q",
+        "-o",
+        output,
+        words=("cannot be written", "already exists")[output.endswith("/")],
+    )
+    assert os.listdir(tmp_path) == ["tiny.toml"]
 
 
 def test_output_that_exists(writer, tmp_path):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -12,10 +14,11 @@ import h5py
 import pytest
 from command import Terminal, command
 from oracles.tiny_recipe import TINY
+from typer.main import get_command
 
 import curvebench
 from curvebench.cli import data_sets
-from curvebench.cli.app import FIRST_STEPS
+from curvebench.cli.app import FIRST_STEPS, PANELS, app
 from curvebench.data import store
 from curvebench.data.dataset import content_sha256
 from curvebench.data.phenomena import PHENOMENA, count_phenomena
@@ -30,6 +33,7 @@ from curvebench.evaluation.compare import COMPARED, compare
 from curvebench.evaluation.scores import SCORES
 from curvebench.generation import generate as generation
 from curvebench.generation import recipe as recipes
+from curvebench.generation.generate import Limits
 from curvebench.generation.label import Thresholds
 from curvebench.generation.recipe import load_recipe, shipped_recipes
 from curvebench.spec import LABELS, SPLITS
@@ -86,6 +90,36 @@ def test_help_lists_all_commands_and_what_to_do_first():
     for step in FIRST_STEPS:
         assert step in help_
     assert "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal" in help_
+
+
+def test_every_command_stands_below_a_title_of_the_help():
+    placed = [name for names in PANELS.values() for name in names]
+    assert sorted(placed) == sorted(get_command(app).commands)
+    help_ = command("--help").out
+    assert [help_.index(f" {title} ─") for title in PANELS] == sorted(help_.index(f" {title} ─") for title in PANELS)
+    assert [help_.index(f"│ {name} ") for name in placed] == sorted(help_.index(f"│ {name} ") for name in placed)
+
+
+def test_help_flows_as_wide_as_the_terminal(monkeypatch):
+    for width in (60, 80, 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        prose = command("evaluate", "--help").out.split("Example: ")[0].split("\n" + " " * width + "\n")
+        assert max(map(len, prose)) > 0
+        for paragraph in prose:
+            lines = paragraph.strip().splitlines()
+            for line, below in itertools.pairwise(lines):
+                assert len(line.rstrip()) + len(below.split()[0]) + 1 >= width - 2, "no line ends before it must"
+
+
+def test_help_states_the_limits_that_hold():
+    help_ = " ".join(command("generate", "--help").out.replace("│", " ").split())
+    limits = Limits()
+    for option, limit in {
+        "--max-runs": f"{limits.max_runs:,}",
+        "--max-bytes": f"{limits.max_bytes // 2**30} GiB",
+        "--max-memory": f"{limits.max_memory // 2**30} GiB",
+    }.items():
+        assert f"[default: ({limit})]" in help_.split(option, 1)[1].split(" --")[0]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -152,11 +186,16 @@ def test_the_installed_program(file, tmp_path):
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == f"error: {tmp_path / 'missing.h5'}: there is no such file.\n"
 
-    end_to_read, end_to_write = os.pipe()
-    os.close(end_to_read)
-    done = subprocess.run([*program, "info", file], stdout=end_to_write, stderr=subprocess.PIPE, timeout=100)
-    os.close(end_to_write)
-    assert (done.returncode, done.stderr) == (0, b"")
+    for arguments in (["info", file], ["info", "--help"]):
+        end_to_read, end_to_write = os.pipe()
+        os.close(end_to_read)
+        done = subprocess.run([*program, *arguments], stdout=end_to_write, stderr=subprocess.PIPE, timeout=100)
+        os.close(end_to_write)
+        assert (done.returncode, done.stderr) == (0, b"")
+    for closed, arguments, code in ((">&-", ["info", file], 0), ("2>&-", ["info", tmp_path / "missing.h5"], 3)):
+        line = f"{shlex.join(map(str, [*program, *arguments]))} {closed}"
+        done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=100)
+        assert (done.returncode, done.stdout, done.stderr) == (code, b"", b""), "nobody listens, and nothing breaks"
 
     for arguments in (["info", file], ["info", file, "--json"], ["--version"], ["--help"], ["info", "--help"], []):
         with open("/dev/full", "w") as full:
@@ -357,6 +396,16 @@ def test_plot(file, dataset, tmp_path):
     assert command("plot", file, run, "-o", tmp_path / "run.svg", "--force").code == 0
 
 
+def test_plot_injected(file, tmp_path):
+    done = command("plot", file, "--injected", "-o", tmp_path / "injected.svg")
+    assert (done.code, done.out, done.err) == (0, f"picture  {tmp_path / 'injected.svg'}\n", "")
+    assert (tmp_path / "injected.svg").read_text().startswith("<?xml")
+    assert command("plot", file, "--injected", "-o", tmp_path / "injected.svg").code == 2, "it is not replaced"
+    done = command("plot", file, "--injected", "--lookalikes", "-o", tmp_path / "other.svg")
+    assert (done.code, "ask for one of them" in done.err) == (2, True)
+    assert not (tmp_path / "other.svg").exists()
+
+
 def test_phenomena(file, dataset, tmp_path):
     done = command("phenomena", file, "-o", tmp_path / "all.svg", "--json")
     assert (done.code, done.err) == (0, "")
@@ -378,6 +427,7 @@ def test_phenomena(file, dataset, tmp_path):
 OUTSIDER = """
 import ctypes
 import os
+import shlex
 import subprocess
 import sys
 
@@ -467,7 +517,7 @@ def test_the_table_fits_a_terminal_of_80_columns_and_is_whole_in_a_pipe(file):
     assert piped_row.count("[") == 4
     assert piped_row.startswith(narrow_row)
     assert "false alarms" in piped.out
-    assert "false alarms" not in narrow.out
+    assert "no room for: false alarms %, µs/curve" in narrow.out
     for text in (narrow.out, piped.out):
         assert "\033" not in text
         assert "-0.00" not in text
@@ -497,7 +547,12 @@ def test_what_diagnosers_write_past_python_goes_to_standard_error(file, outsider
 
 @pytest.mark.parametrize(
     ("bad", "words"),
-    [("nonsense", "AttributeError"), ("np", "module is no diagnoser"), ("NeedsAll", "needs the track 'config'")],
+    [
+        ("nonsense", "there is no 'nonsense' in"),
+        ("Confuse", "Did you mean 'Confused'"),
+        ("np", "module is no diagnoser"),
+        ("NeedsAll", "needs the track 'config'"),
+    ],
 )
 def test_all_diagnosers_are_looked_up_before_any_is_scored(bad, words, file, outsider, monkeypatch):
     monkeypatch.setattr(evaluation, "evaluate", lambda *arguments, **options: pytest.fail("it went to work"))
@@ -808,12 +863,25 @@ def test_check_diagnoser(outsider):
     assert "failed" not in done.out
     assert all(f"{name} " in done.out for name in CHECKS)
     done = command("check-diagnoser", f"{outsider}:Confused", "--json")
-    assert (done.code, done.json["passed"], len(done.json["checks"])) == (1, False, 3 * len(CHECKS))
-    assert done.err == f"error: {outsider}:Confused does not keep the contract: 33 of 39 checks failed.\n"
+    assert (done.code, done.json["passed"], len(done.json["checks"])) == (1, False, len(CHECKS))
+    assert done.err == f"error: {outsider}:Confused does not keep the contract: 11 of 13 checks failed.\n"
+    assert len(command("check-diagnoser", f"{outsider}:Confused", "--json", "--track", "all").json["checks"]) == 39
     assert all("NaN" in check["problem"] for check in done.json["checks"] if check["problem"])
     for name, words in (("oracle", "told answers"), ("rulez", "Did you mean"), ("missing.py:x", "no file")):
         done = command("check-diagnoser", name)
         assert (done.code, words in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(("name", "track"), [("mine.py:falls", "curve"), ("diagnose", "config")])
+def test_a_diagnoser_is_checked_on_the_track_that_it_needs(name, track, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "def falls(curve):\n    return 'healthy' if curve[-1] < curve[0] else 'lr_too_high'\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    done = command("check-diagnoser", name)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"{name} needs the track {track} and is checked on it\n")
+    assert [row.split()[-2:] for row in done.out.splitlines()[2:]] == [[track, "passed"]] * len(CHECKS)
 
 
 def test_a_stranger_is_checked_in_a_process_of_its_own(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import shellingham
 from command import command
 
 from curvebench.cli import completion
@@ -47,7 +48,7 @@ def folder(tmp_path, monkeypatch):
 def test_bash_completes(folder):
     bash = shutil.which("bash")
     assert bash, "bash is on every machine that the tests run on"
-    lines = ["source <(_CURVEBENCH_COMPLETE=source_bash curvebench)"]
+    lines = ["source <(curvebench --show-completion bash)"]
     for asked in ASKED:
         *words, last = asked.split(" ")
         lines += [
@@ -64,11 +65,46 @@ def test_bash_completes(folder):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_there_is_a_script_for_each_shell(shell, monkeypatch):
-    monkeypatch.setenv("_CURVEBENCH_COMPLETE", f"source_{shell}")
-    done = command()
-    assert done.code == 0
+def test_the_shell_that_is_named_gets_its_script_whatever_this_one_is(shell, monkeypatch):
+    monkeypatch.setattr(shellingham, "detect_shell", lambda: ("pwsh", "pwsh"))
+    done = command("--show-completion", shell)
+    assert (done.code, done.err) == (0, "")
     assert f"complete_{shell}" in done.out
+    assert command(f"--show-completion={shell}") == done
+    monkeypatch.setattr(shellingham, "detect_shell", lambda: (shell, f"/bin/{shell}"))
+    assert command("--show-completion") == done
+
+
+@pytest.mark.parametrize("option", ["--show-completion", "--install-completion"])
+def test_a_shell_without_completion_is_told_the_others(option, monkeypatch):
+    def unknown():
+        raise shellingham.ShellDetectionFailure
+
+    done = command(option, "zhs")
+    assert (done.code, done.out) == (2, "")
+    assert "no completion for the shell 'zhs'. Did you mean 'zsh'? Name one of bash, zsh, fish," in done.err
+    monkeypatch.setattr(shellingham, "detect_shell", unknown)
+    done = command(option)
+    assert (done.code, done.out) == (2, "")
+    assert "The shell that this was started from is not known. Name one of bash, zsh, fish," in done.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_it_is_installed_for_the_shell_that_is_named(shell, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = command("--install-completion", shell)
+    assert (done.code, done.err) == (0, "")
+    script = next(path for path in tmp_path.rglob("*curvebench*") if path.is_file())
+    assert str(script) in done.out
+    assert script.read_text().strip() == command("--show-completion", shell).out.strip()
+
+
+def test_where_nothing_can_be_written_it_is_said(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    done = command("--install-completion", "fish")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: Completion cannot be installed for fish: ")
 
 
 def test_lists_and_files_are_offered(folder):
@@ -78,7 +114,18 @@ def test_lists_and_files_are_offered(folder):
     assert completion.data_set("no/such/folder/") == []
     assert set(completion.recipe("")) == {*shipped_recipes(), "mine.toml"}
     assert completion.split("") == list(SPLITS)
-    for name in ("track", "optimizer", "isolation", "backend", "engine", "claim", "effort", "confidence", "cases"):
+    for name in (
+        "track",
+        "optimizer",
+        "isolation",
+        "backend",
+        "engine",
+        "claim",
+        "effort",
+        "confidence",
+        "cases",
+        "shell",
+    ):
         assert getattr(completion, name)("")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 
 import pytest
 from command import Terminal
@@ -11,15 +12,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curvebench.console import (
+    NARROWEST_TEXT,
     Column,
     TimeLeft,
+    cell_width,
     format_seconds,
     format_table,
     progress_bar,
     say,
     show,
     show_table,
+    show_text,
     visible,
+    wrap,
 )
 
 COLUMNS = [Column("name"), Column("n", is_number=True), Column("rare", dispensable=2), Column("some", dispensable=1)]
@@ -37,20 +42,81 @@ def test_everything_is_shown_where_there_is_room():
 
 
 def test_the_least_important_columns_go_first():
-    assert format_table(COLUMNS, ROWS, 35)[0].split() == ["name", "n", "some"]
-    assert format_table(COLUMNS, ROWS, 23)[0].split() == ["name", "n"]
-    assert format_table(COLUMNS, ROWS, 3) == format_table(COLUMNS, ROWS, 23), "what matters is never cut"
+    first, *_, last = format_table(COLUMNS, ROWS, 35)
+    assert (first.split(), last) == (["name", "n", "some"], "no room for: rare"), "none goes unsaid"
+    first, *_, last = format_table(COLUMNS, ROWS, 23)
+    assert (first.split(), last) == (["name", "n"], "no room for: rare, some")
 
 
-def test_a_last_column_of_text_is_wrapped():
-    rows = [["quick", "a few groups of each kind, to see the whole path work"], ["core", ""]]
-    lines = format_table([Column("name"), Column("description")], rows, 40)
-    assert lines == [
-        "name   description",
-        "quick  a few groups of each kind, to see",
-        "       the whole path work",
-        "core",
+def test_without_room_for_what_matters_every_row_is_a_block_with_all_columns():
+    rows = [["q" * 30, "12", "r" * 10, "a few words that go on below"], ["a", "1,000", "", "-"]]
+    assert format_table(COLUMNS, rows, 36) == [
+        "name  " + "q" * 30,
+        "n     12",
+        "rare  rrrrrrrrrr",
+        "some  a few words that go on below",
+        "",
+        "name  a",
+        "n     1,000",
+        "rare",
+        "some  -",
     ]
+
+
+def test_a_last_column_of_text_is_wrapped_before_others_are_left_out():
+    columns = [Column("name"), Column("kind", dispensable=1), Column("description")]
+    rows = [["quick", "small", "a few groups of each kind, to see it work"]]
+    assert format_table(columns, rows, 45) == [
+        "name   kind   description",
+        "quick  small  a few groups of each kind, to",
+        "              see it work",
+    ]
+
+
+def test_wide_letters_take_two_places_and_accents_none():
+    lines = format_table([Column("name"), Column("n", is_number=True)], [["損失", "1"], ["e\u0301t\u00e9", "20"]], 80)
+    assert lines == ["name   n", "損失   1", "e\u0301t\u00e9   20"]
+
+
+@given(st.lists(st.lists(st.text("ab -損", max_size=30), min_size=4, max_size=4), max_size=4), st.integers(24, 120))
+def test_nothing_is_cut_at_any_width(rows, width):
+    """Every word of every cell stands in the table, but for columns that are named as left out."""
+    lines = format_table(COLUMNS, rows, width)
+    absent = lines[-1].removeprefix("no room for: ").split(", ") if lines[-1].startswith("no room for: ") else []
+    shown = [i for i, column in enumerate(COLUMNS) if column.title not in absent]
+    expected = sorted(word for row in rows for i in shown for word in row[i].split())
+    is_table = lines[0].startswith("name") and "n" in lines[0].split()[1:2]
+    titles = [COLUMNS[i].title for i in shown] * (1 if is_table else len(rows))
+    assert sorted(word for line in lines[: -1 if absent else None] for word in line.split()) == sorted(
+        [*expected, *titles]
+    )
+
+
+@given(st.text("ab  -損", max_size=200), st.integers(NARROWEST_TEXT, 120))
+@example("  evidence  It fell by half and then it rose.", 30)
+def test_prose_is_wrapped_between_words_and_goes_on_below_itself(line, width):
+    wrapped = wrap(line, width)
+    assert [word for part in wrapped for word in part.split()] == line.split()
+    assert all(cell_width(part) <= width or len(part.split()) == 1 or "損" in part for part in wrapped)
+
+
+def test_prose_goes_on_below_what_follows_its_label():
+    assert wrap("  evidence  It fell by half and then it rose.", 36) == [
+        "  evidence  It fell by half and then",
+        "            it rose.",
+    ]
+    assert wrap("A sentence that has no label at all.", 24) == ["A sentence that has no", "label at all."]
+    assert wrap("as  it is", 24) == ["as  it is"]
+
+
+def test_prose_is_wrapped_in_a_terminal_only(monkeypatch, capsys):
+    prose = "One line that is as long as it is.\nAnother.\n"
+    show_text(prose)
+    assert capsys.readouterr().out == prose
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "24")
+    show_text(prose)
+    assert sys.stdout.getvalue() == "One line that is as long\nas it is.\nAnother.\n"
 
 
 def test_a_table_may_be_empty_or_have_no_titles():
@@ -97,13 +163,17 @@ def test_seconds_are_shown_as_on_a_clock():
 def test_the_bar_moves_and_shows_the_time_left(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("COLUMNS", "80")
-    with progress_bar("training") as report:
+    with suppress(KeyboardInterrupt), progress_bar("training") as report:
         report(0, 4)
         report(3, 4)
+        raise KeyboardInterrupt
     shown = sys.stderr.getvalue()
     assert "training" in shown
     assert "75 %" in shown
     assert "time left 0:00:0" in shown
+    with progress_bar("training") as report:
+        report(3, 4)
+    assert "100 %" in sys.stderr.getvalue(), "it ends full, though nobody reported the last piece"
 
 
 @pytest.mark.parametrize(("is_terminal", "quiet"), [(False, False), (True, True)])
@@ -131,3 +201,8 @@ def test_names_are_shown_so_everywhere(capsys):
     out, err = capsys.readouterr()
     assert err == "a\\x1bb\n"
     assert out == "a\\x1bb\nname\na\\x1bb\n"
+
+
+def test_a_cell_is_one_line_whatever_its_name(capsys):
+    show_table([Column("name"), Column("n")], [["a\nb\tc\r\n", "1"]])
+    assert capsys.readouterr().out == "name         n\na\\nb\\tc\\r\\n  1\n"

@@ -5,12 +5,15 @@ A file that has already been generated is taken from the environment variable CU
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import command
 
 import curvebench
+from curvebench.board.render import build
 from curvebench.data.phenomena import find_phenomena
 from curvebench.spec import DIAGNOSES, SPLITS
 
@@ -23,17 +26,43 @@ pytestmark = [
 ]
 
 
+ROOT = Path(__file__).parents[1]
+BOARD = ROOT / "leaderboard"
+
+
 @pytest.fixture(scope="module")
-def core(tmp_path_factory):
-    given = os.environ.get("CURVEBENCH_CORE")
-    if given:
-        return curvebench.load(given)
-    return curvebench.generate("core", tmp_path_factory.mktemp("core") / "core.h5")
+def core_file(tmp_path_factory):
+    if given := os.environ.get("CURVEBENCH_CORE"):
+        return Path(given)
+    path = tmp_path_factory.mktemp("core") / "core.h5"
+    curvebench.generate("core", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def core(core_file):
+    return curvebench.load(core_file)
 
 
 def test_it_has_the_bits_that_the_documentation_states(core):
-    page = Path(__file__).parents[1] / "docs" / "data.md"
+    page = ROOT / "docs" / "data.md"
     assert core.summary()["content_sha256"] in page.read_text(encoding="utf-8")
+
+
+def test_the_board_is_what_the_stored_results_give(core_file, tmp_path):
+    build(BOARD / "results", tmp_path, core_file, BOARD / "cases.json")
+    for name in ("README.md", "index.html"):
+        assert (tmp_path / name).read_bytes() == (BOARD / name).read_bytes(), name
+
+
+def test_stored_results_follow_from_their_answers(core_file, tmp_path):
+    folder = tmp_path / "core-v1"
+    folder.mkdir()
+    for name in ("rules", "boosting"):
+        for path in (BOARD / "results" / "core-v1").glob(f"{name}.[jp]*"):
+            shutil.copy(path, folder)
+    done = command("leaderboard", "verify", tmp_path, "--data", core_file, "--json")
+    assert (done.code, len(done.json)) == (0, 2), done
 
 
 def shares(dataset):

@@ -19,6 +19,7 @@ from curvebench.data.dataset import Dataset
 from curvebench.data.neighbours import lookalikes
 from curvebench.data.phenomena import PHENOMENA, find_phenomena
 from curvebench.generation.label import Thresholds
+from curvebench.plots.injected import count_injected
 from curvebench.spec import DIAGNOSES, InputError, UsageError
 
 
@@ -275,6 +276,53 @@ def test_lookalikes_become_a_file(flat, tmp_path):
     assert _png_chunks((tmp_path / "a.png").read_bytes())
     with pytest.raises(UsageError, match="ask for one of them"):
         plots.save_plot(flat, runs[0], tmp_path / "b.png", lookalikes=True)
+
+
+# --------------------------------------------------------------------------------------- causes and labels
+
+
+def texts_by_place(axes):
+    """The number in each field of a table: (row, column) -> text."""
+    return {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axes.texts}
+
+
+def test_causes_and_labels_are_counted_run_by_run_and_framed_where_they_agree(dataset):
+    injected = np.roll(dataset["injected"], 7)
+    mixed = changed(dataset, injected=injected)
+    expected = dict.fromkeys(np.ndindex(6, 6), 0)
+    for cause, label in zip(injected.tolist(), dataset.labels.tolist(), strict=True):
+        if label in DIAGNOSES:
+            expected[DIAGNOSES.index(cause), DIAGNOSES.index(label)] += 1
+    assert {place: int(n) for place, n in np.ndenumerate(count_injected(mixed))} == expected
+    agree, n_scored = sum(expected[i, i] for i in range(6)), sum(expected.values())
+    assert 0 < agree < n_scored < len(dataset), "some agree, some do not, and some have no diagnosis"
+
+    figure = rendered(plots.draw_injected(mixed))
+    (axes,) = figure.axes
+    assert texts_by_place(axes) == {place: f"{n:,}" for place, n in expected.items()}
+    framed = {(round(p.get_y() + p.get_height() / 2), round(p.get_x() + p.get_width() / 2)) for p in axes.patches}
+    assert framed == {(i, i) for i in range(6)}
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == list(DIAGNOSES)
+    rows = [f"{name}\n{sum(expected[i, j] for j in range(6)):,} runs" for i, name in enumerate(DIAGNOSES)]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == rows
+    assert figure.get_supxlabel() == f"framed: both agree, as in {agree / n_scored:.0%} of {n_scored:,} scored runs"
+
+
+def test_a_data_set_without_scored_runs_has_an_empty_table(dataset):
+    unscored = dataset.select(~np.isin(dataset.labels, DIAGNOSES))
+    assert len(unscored) > 0
+    figure = rendered(plots.draw_injected(unscored))
+    assert set(texts_by_place(figure.axes[0]).values()) == {"0"}
+    assert "0% of 0 scored runs" in figure.get_supxlabel()
+
+
+def test_causes_and_labels_become_a_file(dataset, tmp_path):
+    assert plots.save_plot(dataset, None, tmp_path / "a.png", injected=True) == []
+    assert _png_chunks((tmp_path / "a.png").read_bytes())
+    for others in ({"run": str(dataset["run"][0])}, {"run": None, "lookalikes": True}):
+        with pytest.raises(UsageError, match="ask for one of them"):
+            plots.save_plot(dataset, path=tmp_path / "b.png", injected=True, **others)
+    assert not (tmp_path / "b.png").exists()
 
 
 # ------------------------------------------------------------------------------------------------- files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from curvebench.cli import completion
-from curvebench.console import say, show, writing_output
+from curvebench.console import say, show_text, writing_output
 from curvebench.spec import UsageError
 
 INTERRUPTED = 130
@@ -32,6 +33,17 @@ WHAT_NEXT = {
     "curvebench --install-completion": "have the shell complete commands and names on Tab",
 }
 
+PANELS: Mapping[str, Sequence[str]] = {
+    "Judge diagnosers": (
+        "evaluate", "compare", "diagnosers", "check-diagnoser", "fit", "evaluate-cases", "documented",
+    ),
+    "Look at data sets": ("info", "verify", "plot", "phenomena", "audit", "export"),
+    "Make data sets": ("recipes", "generate", "relabel", "subset", "pack"),
+    "Real training runs": ("diagnose", "logs", "calibrate"),
+    "Results and claims": ("leaderboard", "claims"),
+}  # fmt: skip
+"""Title -> the commands below it in the help, in the order in which a newcomer may want them."""
+
 _EXIT_CODES = "Exit codes: 0 fine, 1 a check failed, 2 usage, 3 bad input, 4 internal error, 130 interrupted."
 _STEPS = [f"[bold]{step}[/bold]  {what}" for step, what in FIRST_STEPS.items()]
 
@@ -42,7 +54,10 @@ class _Context(typer.Context):
     def get_help(self) -> str:
         """What typer makes of it; most it writes itself."""
         with writing_output():
-            text = super().get_help()
+            try:
+                text = super().get_help()
+            except SystemExit:  # rich gives up with 1 where the reader has gone; `show` does with 0
+                raise SystemExit(0) from None
             sys.stdout.flush()
         return text
 
@@ -57,6 +72,7 @@ class Commands(TyperGroup):
         command = super().get_command(ctx, cmd_name)
         if command is not None:
             command.context_class = _Context
+            command.help = _flowing(command.help or "")
         return command
 
     def invoke(self, ctx: Any) -> Any:
@@ -67,10 +83,39 @@ class Commands(TyperGroup):
             say("interrupted")
             sys.exit(INTERRUPTED)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What was asked for; an option about completion may stand without the name of a shell."""
+        return super().parse_args(ctx, [*args, ""] if args in _WITHOUT_A_SHELL else args)
+
+
+class _AllCommands(Commands):
+    """The same, below the titles of `PANELS`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the commands, in the order of `PANELS`."""
+        in_order = [name for names in PANELS.values() for name in names]
+        return sorted(super().list_commands(ctx), key=in_order.index)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, which knows what it stands below."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            command.rich_help_panel = next(title for title, names in PANELS.items() if cmd_name in names)
+        return command
+
+
+def _flowing(text: str) -> str:
+    """Help whose lines end where the terminal does, not where those of its source do."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in cleandoc(text).split("\n\n"))
+
+
+_WITHOUT_A_SHELL = (["--install-completion"], ["--show-completion"])
+
 
 app = typer.Typer(
     name="curvebench",
-    cls=Commands,
+    cls=_AllCommands,
+    add_completion=False,
     epilog="\n\n".join(["First steps:", *_STEPS, _EXIT_CODES]),
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -89,6 +134,9 @@ DataFile = Annotated[
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)]
+Workers = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=4096, help="Processes at a time.", show_default="all cores")
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]
 WHO = "Name, package.module:attribute, file.py:attribute, exec:program or model.cbm"
 """What names a diagnoser."""
@@ -109,6 +157,7 @@ def diagnosers_option(by_default: str, who: str = WHO) -> Any:
 Isolation = Annotated[
     str,
     typer.Option(
+        metavar="HOW",
         help="Where diagnosers run: none (in this process), process or namespace.",
         autocompletion=completion.isolation,
     ),
@@ -201,7 +250,7 @@ def given(**options: Any) -> dict[str, Any]:
 def show_facts(facts: Mapping[str, Any]) -> None:
     """A line for each: its name and its value."""
     width = max(map(len, facts))
-    show("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
+    show_text("\n".join(f"{name:{width}}  {value}" for name, value in facts.items()))
 
 
 def look_here() -> None:

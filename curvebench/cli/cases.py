@@ -10,7 +10,7 @@ import typer
 
 from curvebench.cli import completion
 from curvebench.cli.app import ENOUGH_INSTANCES, Force, Json, Quiet, app, diagnosers_option, look_here
-from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table
+from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table, show_text
 from curvebench.spec import CheckFailed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def evaluate_cases(
     force: Force = False,
     check: Annotated[
         Path | None,
-        typer.Option(metavar="STORED", help="Ask the diagnosers of a stored result again and compare."),
+        typer.Option(metavar="STORED", help="Ask the diagnosers of a file that -o wrote again, and compare."),
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -141,14 +141,16 @@ def _show(report: CasesReport, *, details: bool) -> None:
                 parts.setdefault((part["of"], part["value"]), []).append((verdicts.name, part))
     columns = [
         Column("diagnoser"),
-        *(Column(f"{name} %", is_number=True) for name in ("right", "wrong", "abstained")),
+        Column("right %", is_number=True),
+        Column("wrong %", is_number=True),
+        Column("abstained %", is_number=True, dispensable=1),
         Column("right of answered %"),
-        Column("same change %", is_number=True, dispensable=1),
+        Column("same change %", is_number=True, dispensable=2),
     ]
     for (of, value), rows in parts.items():
         _, first = rows[0]
         what = {"all": "all cases", "ours": "without those labelled other"}.get(of, f"{of} {value}")
-        show(f"{what}: {first['n_cases']:,} of {count_of(first['n_sources'], 'source')}")
+        show_text(f"{what}: {first['n_cases']:,} of {count_of(first['n_sources'], 'source')}")
         show_table(columns, [_row(name, part) for name, part in rows])
         show("")
     if details:
@@ -164,11 +166,11 @@ def _show(report: CasesReport, *, details: bool) -> None:
                 ],
             )
             show("")
-    show("every source counts once; in brackets 95 % intervals")
-    show("same change: the diagnosis asks for the change that helped, if at another moment")
+    show_text("every source counts once; in brackets 95 % intervals")
+    show_text("same change: the diagnosis asks for the change that helped, if at another moment")
     n_sources = len({case.source for case in report.cases.cases})
     if n_sources < ENOUGH_INSTANCES:
-        show(f"only {count_of(n_sources, 'source')}: do not compare by it")
+        show_text(f"only {count_of(n_sources, 'source')}: do not compare by it")
 
 
 def _row(name: str, part: dict[str, Any]) -> list[str]:
@@ -281,4 +283,4 @@ def _show_programs(result: Rebuilding) -> None:
     show("")
     for name, counters in result.answers().items():
         said = zip(result.found, counters, strict=True)
-        show(f"{name}: " + ", ".join(f"{r.program.name} {most_frequent(counter)}" for r, counter in said))
+        show_text(f"{name}: " + ", ".join(f"{r.program.name} {most_frequent(counter)}" for r, counter in said))

@@ -5,6 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from importlib import import_module
+from subprocess import SubprocessError
+
+from typer._completion_classes import completion_init
+from typer._completion_shared import Shells, get_completion_script, install
+
+from curvebench.nearly import did_you_mean
+from curvebench.spec import UsageError
+
+PROGRAM, VARIABLE = "curvebench", "_CURVEBENCH_COMPLETE"
+"""What is completed, and the environment variable by which a shell asks for it."""
+
+SHELLS = tuple(str(shell.value) for shell in Shells)
 
 Complete = Callable[[str], list[str]]
 """What was typed of a value -> the values that begin so; where there are none, shells offer files themselves."""
@@ -51,3 +63,51 @@ export_format = _one_of("curvebench.interchange.formats:FORMATS")
 claim = _one_of("curvebench.claims:CLAIMS")
 effort = _one_of("curvebench.claims.trials:EFFORTS")
 confidence = _one_of("curvebench.t_quantiles:CONFIDENCES")
+shell = _one_of("curvebench.cli.completion:SHELLS")
+
+completion_init()  # typer does so for its own two options, which take no name of a shell
+
+
+def script(shell: str) -> str:
+    """What a shell must read to complete our commands.
+
+    Args:
+        shell: one of `SHELLS`; empty for the one that this program was started from.
+
+    Raises:
+        UsageError: there is no completion for that shell.
+    """
+    return get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=_checked(shell))
+
+
+def install_script(shell: str) -> str:
+    """Write the script of `script` to where the shell reads it when it starts; returns where that is.
+
+    Raises:
+        UsageError: there is no completion for that shell, or the file cannot be written.
+    """
+    shell = _checked(shell)
+    try:
+        _, path = install(shell=shell, prog_name=PROGRAM, complete_var=VARIABLE)
+    except (OSError, SubprocessError) as error:
+        raise UsageError(f"Completion cannot be installed for {shell}: {error}.") from None
+    return str(path)
+
+
+def _checked(shell: str) -> str:
+    name = shell or _this_shell()
+    if name not in SHELLS:
+        raise UsageError(f"There is no completion for the shell {name!r}.{did_you_mean(name, SHELLS)} {_NAME_IT}")
+    return name
+
+
+_NAME_IT = f"Name one of {', '.join(SHELLS)}, as in `curvebench --show-completion bash`."
+
+
+def _this_shell() -> str:
+    import shellingham
+
+    try:
+        return str(shellingham.detect_shell()[0])
+    except shellingham.ShellDetectionFailure:
+        raise UsageError(f"The shell that this was started from is not known. {_NAME_IT}") from None

@@ -19,6 +19,7 @@ from curvebench.cli.app import (
     Json,
     Output,
     Quiet,
+    Workers,
     app,
     given,
     look_here,
@@ -38,7 +39,7 @@ def generate(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="Name of a shipped recipe or path of a TOML file.",
+            help="Name of a recipe that comes with the package (curvebench recipes), or a TOML file.",
             show_default=False,
             autocompletion=completion.recipe,
         ),
@@ -53,40 +54,49 @@ def generate(
             show_default=False,
         ),
     ],
-    folder: Annotated[bool, typer.Option("--folder", help="Leave a folder of shards in place of one file.")] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Processes, or jobs. Default: all cores.", show_default=False)
-    ] = None,
+    folder: Annotated[
+        bool, typer.Option("--folder", help="Leave a folder of shards (a file for each group) in place of one file.")
+    ] = False,
+    workers: Workers = None,
     backend: Annotated[
         str,
         typer.Option(
-            help="Where shards are made: local, ray, dask or slurm (each an extra).", autocompletion=completion.backend
+            metavar="NAME",
+            help="Where shards are made: local, ray, dask or slurm (each an extra).",
+            autocompletion=completion.backend,
         ),
     ] = "local",
     address: Annotated[
         str | None,
         typer.Option(
-            help="Of an existing cluster: Ray's head, Dask's scheduler, a partition of Slurm.", show_default=False
+            metavar="NAME",
+            help="Of an existing cluster: Ray's head, Dask's scheduler, a partition of Slurm.",
+            show_default=False,
         ),
     ] = None,
     engine: Annotated[
         str | None,
         typer.Option(
-            help="fused or torch, in place of the recipe's.", show_default=False, autocompletion=completion.engine
+            metavar="NAME", help="fused or torch.", show_default="the recipe's", autocompletion=completion.engine
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Device of the torch engine, for instance cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(metavar="NAME", help="Device of the torch engine, for instance cuda.")] = "cpu",
     trust: Annotated[
         bool, typer.Option("--trust", help="Run foreign code that the recipe names as a network.")
     ] = False,
     max_runs: Annotated[
-        int | None, typer.Option(min=1, help="Allow this many trained runs.", show_default=False)
+        int | None,
+        typer.Option(metavar="N", min=1, help="Refuse a recipe that trains more runs.", show_default="2,000,000"),
     ] = None,
     max_bytes: Annotated[
-        int | None, typer.Option(min=1, help="Allow this many bytes of data.", show_default=False)
+        int | None,
+        typer.Option(metavar="N", min=1, help="Refuse a recipe with more bytes of data.", show_default="8 GiB"),
     ] = None,
     max_memory: Annotated[
-        int | None, typer.Option(min=1, help="Allow this many bytes of memory.", show_default=False)
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Refuse a recipe that needs more bytes of memory.", show_default="16 GiB"
+        ),
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -167,7 +177,7 @@ def _cost_line(name: str, cost: Cost) -> str:
 
 @app.command()
 def info(file: DataFile, as_json: Json = False) -> None:
-    """Say what is in a data set.
+    """Say what is in a data set: runs by label and split, how it was made, its hash.
 
     Example: [bold]curvebench info quick.h5[/bold]
     """
@@ -281,6 +291,8 @@ def relabel(
 ) -> None:
     """Label a data set with other thresholds; the outcomes stay as they are.
 
+    A threshold that is not given stays as it is in FILE. What they mean is in docs/labels.md.
+
     Example: [bold]curvebench relabel quick.h5 --material-gain 0.2 -o strict.h5[/bold]
     """
     from curvebench.data.store import check_target, load, write
@@ -309,13 +321,15 @@ def subset(
     scored_only: Annotated[
         bool, typer.Option("--scored-only", help="Leave out runs whose label is not one of the six diagnoses.")
     ] = False,
-    resumed: Annotated[bool, typer.Option(help="Keep the curves of resumed runs; outcomes always stay.")] = True,
+    resumed: Annotated[
+        bool, typer.Option(help="Keep the curves of runs that a remedy resumed; their outcomes always stay.")
+    ] = True,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Write a part of a data set: whole (cell, rate)s, of every split, label and problem family its share.
+    """Write a part of a data set, in which every split, label and problem family has its share.
 
-    The same command always takes the same runs.
+    Runs that differ by their seed alone stay together. The same command always takes the same runs.
 
     Example: [bold]curvebench subset core.h5 --runs 1800 --scored-only --no-resumed -o small.h5[/bold]
     """
@@ -336,7 +350,11 @@ def plot(
     ],
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="Name of a run; without it a gallery of all labels.", show_default=False),
+        typer.Argument(
+            metavar="RUN",
+            help="Name of a run, like g000255.c01.r+18.s00; without it a gallery of all labels.",
+            show_default=False,
+        ),
     ] = None,
     lookalikes: Annotated[
         bool, typer.Option("--lookalikes", help="Plateaus that look alike and have different causes.")
@@ -406,7 +424,10 @@ def recipes(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RECIPE]", help="Print this recipe.", show_default=False, autocompletion=completion.recipe
+            metavar="RECIPE",
+            help="Print this one, in TOML, to change it.",
+            show_default=False,
+            autocompletion=completion.recipe,
         ),
     ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of recipes, for editors.")] = False,
@@ -438,8 +459,13 @@ def recipes(
     if as_json:
         show_json(rows)
         return
-    numbers = {"version": "version", "n_groups": "groups", "n_runs": "runs", "n_trainings": "trainings"}
+    numbers = {
+        "version": Column("version", is_number=True, dispensable=2),
+        "n_groups": Column("groups", is_number=True, dispensable=1),
+        "n_runs": Column("runs", is_number=True),
+        "n_trainings": Column("trainings", is_number=True, dispensable=1),
+    }
     show_table(
-        [Column("name"), *(Column(title, is_number=True) for title in numbers.values()), Column("description")],
+        [Column("name"), *numbers.values(), Column("description")],
         [[row["name"], *(f"{row[key]:,}" for key in numbers), row["description"]] for row in rows],
     )

@@ -30,7 +30,7 @@ from curvebench.cli.app import (
     show_facts,
     where_to_run,
 )
-from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table
+from curvebench.console import Column, output_to_stderr, progress_bar, say, show, show_json, show_table, show_text
 from curvebench.spec import SPLITS, CheckFailed, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def evaluate(
     split: Annotated[
         list[str] | None,
         typer.Option(
-            help="Split to score on; may be repeated.",
+            metavar="SPLIT",
+            help="Split to score on: train, test or test_ood; may be repeated.",
             show_default="test and test_ood",
             autocompletion=completion.split,
         ),
@@ -67,6 +68,7 @@ def evaluate(
     track: Annotated[
         str | None,
         typer.Option(
+            metavar="TRACK",
             help="What diagnosers are shown: curve, telemetry or config.",
             show_default="what each needs",
             autocompletion=completion.track,
@@ -217,16 +219,16 @@ def _show_results(results: Sequence[Result]) -> None:
     for split in dict.fromkeys(result.split for result in results):
         rows = [result for result in results if result.split == split]
         counts = rows[0].counts
-        show(f"{split}: {counts.n_runs:,} runs of {counts.n_problem_instances} problem instances")
+        show_text(f"{split}: {counts.n_runs:,} runs of {counts.n_problem_instances} problem instances")
         show_table(columns, [_result_row(result) for result in rows])
         for result in rows:
             if result.counts.n_abstained:
-                show(f"{result.diagnoser} took no action on {_abstentions(result)}")
+                show_text(f"{result.diagnoser} took no action on {_abstentions(result)}")
         show("")
-    show("value: 0 is doing nothing, 1 is the oracle; in brackets 95 % intervals")
+    show_text("value: 0 is doing nothing, 1 is the oracle; in brackets 95 % intervals")
     few = [r.split for r in results if r.counts.n_problem_instances < ENOUGH_INSTANCES]
     if few:
-        show(
+        show_text(
             f"{' and '.join(dict.fromkeys(few))}: fewer than {ENOUGH_INSTANCES} problem instances; do not compare by it"
         )
 
@@ -268,8 +270,9 @@ def check_diagnoser(
     track: Annotated[
         str | None,
         typer.Option(
-            help="Check on this track only: curve, telemetry or config.",
-            show_default="all that it takes",
+            metavar="TRACK",
+            help="Check on this track: curve, telemetry or config; all for each that holds what it needs.",
+            show_default="the one that it needs",
             autocompletion=completion.track,
         ),
     ] = None,
@@ -281,8 +284,11 @@ def check_diagnoser(
 ) -> None:
     """Check that a diagnoser keeps the contract, on made-up curves: ordinary, odd, short and long ones.
 
-    One with fit is fitted first, on made-up curves too. Who wrote a diagnoser of somebody else's is not always known:
-    with --isolation it runs in a process of its own under limits (Linux). Exit code 1 if a check fails.
+    One with fit is fitted first, on made-up curves too. It is shown the track that it needs, as its attribute track
+    says: the training loss alone (curve) if it says nothing. With --isolation somebody else's runs in a process of its
+    own under limits (Linux).
+
+    Exit code 1 if a check fails.
 
     Example: [bold]curvebench check-diagnoser rules[/bold]
     """
@@ -295,7 +301,7 @@ def check_diagnoser(
         raise UsageError(f"{name!r} is told answers by the evaluator; there is nothing to check.")
     how = where_to_run(isolation, time_limit, memory_limit)
     with output_to_stderr():
-        look_up([name], how, track)
+        look_up([name], how, None if track == conformance.ALL else track)
     with progress_bar("checking", quiet=quiet) as report, output_to_stderr(), ExitStack() as stack:
         make = stack.enter_context(maker(name, **how)) if how else partial(resolve, name)
         try:
@@ -307,6 +313,8 @@ def check_diagnoser(
             {"diagnoser": name, "passed": not any(f.problem for f in findings), "checks": list(map(vars, findings))}
         )
     else:
+        if track is None:
+            show_text(f"{name} needs the track {findings[0].track} and is checked on it")
         rows = [[f.check, f.track, "failed" if f.problem else "passed", f.problem] for f in findings]
         show_table([Column("check"), Column("track"), Column("outcome"), Column("what went wrong")], rows)
     if failed := [f for f in findings if f.problem]:
@@ -322,7 +330,7 @@ def fit(
             "--diagnoser",
             "-d",
             metavar="NAME",
-            help="Name of a learned diagnoser.",
+            help="Name of a learned diagnoser, as curvebench diagnosers lists them.",
             show_default=False,
             autocompletion=completion.learned_diagnoser,
         ),
@@ -331,6 +339,7 @@ def fit(
     track: Annotated[
         str | None,
         typer.Option(
+            metavar="TRACK",
             help="What it is shown: curve, telemetry or config.",
             show_default="the least it needs",
             autocompletion=completion.track,
@@ -402,7 +411,7 @@ def compare(
         str,
         typer.Argument(
             metavar="A",
-            help="Diagnoser, or stored result (.json).",
+            help=f"{WHO}; or a stored result (.json).",
             show_default=False,
             autocompletion=completion.diagnoser_or_result,
         ),
@@ -411,7 +420,7 @@ def compare(
         str,
         typer.Argument(
             metavar="B",
-            help="Diagnoser, or stored result.",
+            help="The other one, named likewise.",
             show_default=False,
             autocompletion=completion.diagnoser_or_result,
         ),
@@ -419,7 +428,8 @@ def compare(
     split: Annotated[
         list[str] | None,
         typer.Option(
-            help="Split to compare on; may be repeated.",
+            metavar="SPLIT",
+            help="Split to compare on: train, test or test_ood; may be repeated.",
             show_default="test and test_ood",
             autocompletion=completion.split,
         ),
@@ -454,13 +464,17 @@ def compare(
         show_json([comparison.to_json() for comparison in comparisons])
         return
     for c in comparisons:
-        show(f"{c.split}: {c.n_runs:,} runs of {c.n_problem_instances} problem instances")
-        titles = (c.first, c.second, "difference", "95 % interval", "half of it")
+        show_text(f"{c.split}: {c.n_runs:,} runs of {c.n_problem_instances} problem instances")
+        titles = (c.first, c.second, "difference", "95 % interval")
+        numbers = [
+            *(Column(title, is_number=True) for title in titles),
+            Column("half of it", is_number=True, dispensable=1),
+        ]
         show_table(
-            [Column("score"), *(Column(title, is_number=True) for title in titles)],
+            [Column("score"), *numbers],
             [_difference_row(c.differences[score]) for score in (c.differences if all_scores else COMPARED)],
         )
-        show("\n".join(c.in_words()) + "\n")
+        show_text("\n".join(c.in_words()) + "\n")
 
 
 def _difference_row(difference: Difference) -> list[str]:

@@ -13,16 +13,14 @@ import typer
 
 from curvebench.cli import completion
 from curvebench.cli.app import WHO, DataFile, Force, Json, Quiet, app, look_here, show_facts
-from curvebench.console import Column, output_to_stderr, say, show, show_json, show_table
+from curvebench.console import Column, output_to_stderr, say, show_json, show_table, show_text
 from curvebench.spec import CheckFailed, InputError, UsageError
 
 if TYPE_CHECKING:
     from curvebench.diagnosis import Verdict
     from curvebench.diagnosis.calibration import Point
 
-Logs = Annotated[
-    list[Path], typer.Argument(metavar="LOG...", help="Logs: files, or folders of runs.", show_default=False)
-]
+Logs = Annotated[list[Path], typer.Argument(metavar="LOG", help="Logs: files, or folders of runs.", show_default=False)]
 
 
 @app.command()
@@ -44,17 +42,28 @@ def diagnose(
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow a growing log; speak once, when it is firm.")] = False,
-    every: Annotated[float, typer.Option(min=0.05, metavar="SECONDS", help="With --watch: between two looks.")] = 10,
+    every: Annotated[
+        float, typer.Option(min=0.05, metavar="SECONDS", help="With --watch: the time between two looks.")
+    ] = 10,
     patience: Annotated[
         float,
         typer.Option(min=0, metavar="SECONDS", help="With --watch: a log that is silent for so long has ended."),
     ] = 1800,
-    x: Annotated[str | None, typer.Option(help="Name of the steps.", show_default="found")] = None,
-    y: Annotated[str | None, typer.Option(help="Name of the training loss.", show_default="found")] = None,
-    lr: Annotated[str | None, typer.Option(help="Name of the learning rate.", show_default="found")] = None,
+    x: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name under which the steps are logged.", show_default="found")
+    ] = None,
+    y: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name under which the training loss is logged.", show_default="found"),
+    ] = None,
+    lr: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name under which the learning rate is logged.", show_default="found"),
+    ] = None,
     optimizer: Annotated[
         str | None,
         typer.Option(
+            metavar="NAME",
             help="Optimiser of the run, for diagnosers that look at it.",
             show_default=False,
             autocompletion=completion.optimizer,
@@ -105,7 +114,7 @@ def diagnose(
     if as_json:
         show_json([verdict.to_dict() for verdict in verdicts])
     else:
-        show("\n\n".join(verdict_text(verdict) for verdict in verdicts))
+        show_text("\n\n".join(verdict_text(verdict) for verdict in verdicts))
 
 
 def _watched(read: Callable[[], list[Verdict]], every: float, patience: float) -> Verdict:
@@ -133,7 +142,9 @@ def _watched(read: Callable[[], list[Verdict]], every: float, patience: float) -
         if is_firm:
             return last
     if last is None:
-        raise CheckFailed(f"Nothing that can be read was logged for {patience:g} seconds. At last: {why_not}")
+        raise CheckFailed(
+            f"Nothing that can be read was logged for {patience:g} seconds.{why_not and f' At last: {why_not}'}"
+        )
     why = " ".join(last.abstains_because) or "The looks did not agree for long enough."
     raise CheckFailed(f"The log was silent for {patience:g} seconds before the verdict was firm. At last: {why}")
 
@@ -162,7 +173,7 @@ def calibrate(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Find from where on curvebench diagnose gives a verdict: accuracy against coverage on held-out runs.
+    """Find how sure curvebench diagnose must be to give a verdict: accuracy against coverage on held-out runs.
 
     The limits are chosen on the split test of FILE, whose runs were logged anew with few points and many, and checked
     on test_ood, which took no part.
@@ -228,13 +239,13 @@ def calibrate(
         }
     )
     numbers = [Column(f"{what} {split}", is_number=True) for split in answers for what in ("judged", "right")]
-    show("\nAccuracy against coverage, by the least probability:")
+    show_text("\nAccuracy against coverage, by the least probability:")
     points = [pair for pair in zip(*curves.values(), strict=True) if pair[0].min_probability * 100 % 10 < 0.5]
     show_table(
         [Column("probability", is_number=True), *numbers],
         [[f"{pair[0].min_probability:.2f}", *_cells(pair)] for pair in points],
     )
-    show("\nWith the least probability above, by the points of the log:")
+    show_text("\nWith the least probability above, by the points of the log:")
     show_table([Column("points", is_number=True), *numbers], [[str(n), *_cells(pair)] for n, pair in counts.items()])
 
 

@@ -27,7 +27,10 @@ def export(
     track: Annotated[
         str | None,
         typer.Option(
-            help="Channels of ts: curve, telemetry or config.", show_default="curve", autocompletion=completion.track
+            metavar="TRACK",
+            help="Channels of ts: curve, telemetry or config.",
+            show_default="curve",
+            autocompletion=completion.track,
         ),
     ] = None,
     scored_only: Annotated[

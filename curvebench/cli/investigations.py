@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from curvebench.cli import completion
-from curvebench.cli.app import DataFile, Force, Json, Quiet, app, show_facts
-from curvebench.console import Column, progress_bar, say, show, show_json, show_table
+from curvebench.cli.app import DataFile, Force, Json, Quiet, Workers, app, show_facts
+from curvebench.console import Column, progress_bar, say, show, show_json, show_table, show_text
 from curvebench.spec import CheckFailed
 
 
@@ -30,27 +30,30 @@ def claims(
         list[str] | None,
         typer.Option(
             metavar="CLAIM",
-            help="Check this one; may be repeated.",
+            help="Check this one, as --list names it; may be repeated.",
             show_default="all",
             autocompletion=completion.claim,
         ),
     ] = None,
     effort: Annotated[
-        str, typer.Option(help="full (minutes) or small (seconds, to try it).", autocompletion=completion.effort)
+        str,
+        typer.Option(
+            metavar="EFFORT", help="full (minutes) or small (seconds, to try it).", autocompletion=completion.effort
+        ),
     ] = "full",
     data: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Labelled data set for the claims about remedies. Default: some groups of a recipe are trained.",
-            show_default=False,
+            help="Labelled data set for the claims about remedies.",
+            show_default="some groups of a recipe are trained",
             autocompletion=completion.data_set,
         ),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Processes. Default: all cores.", show_default=False)
-    ] = None,
-    engine: Annotated[str, typer.Option(help="fused or torch.", autocompletion=completion.engine)] = "fused",
+    workers: Workers = None,
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="fused or torch.", autocompletion=completion.engine)
+    ] = "fused",
     list_them: Annotated[bool, typer.Option("--list", help="List the claims and check none.")] = False,
     force: Force = False,
     quiet: Quiet = False,
@@ -96,7 +99,7 @@ def claims(
     rulings = {key: measurement.verdict for key, measurement in found.measurements.items()}
     _show_claims([{"claim": key, "verdict": str(verdict)} for key, verdict in rulings.items()], as_json=False)
     if output is not None:
-        show(f"\nreport  {output / 'claims.md'}")
+        show_text(f"\nreport  {output / 'claims.md'}")
 
 
 def _show_claims(rows: Sequence[Mapping[str, str]], *, as_json: bool) -> None:
@@ -119,12 +122,12 @@ def audit(
             autocompletion=completion.data_set,
         ),
     ] = None,
-    sample: Annotated[int, typer.Option(min=1, help="(cell, rate)s to train again with other seeds.")] = 200,
-    retrain: Annotated[bool, typer.Option(help="Train a sample again.")] = True,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=4096, help="Processes that train. Default: all cores.", show_default=False)
-    ] = None,
-    device: Annotated[str, typer.Option(help="Device of the torch engine, for instance cuda.")] = "cpu",
+    sample: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Runs to train again, each with other seeds and all remedies.")
+    ] = 200,
+    retrain: Annotated[bool, typer.Option(help="Train that sample again, which takes minutes.")] = True,
+    workers: Workers = None,
+    device: Annotated[str, typer.Option(metavar="NAME", help="Device of the torch engine, for instance cuda.")] = "cpu",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write a report in Markdown too.", show_default=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from curvebench.cli.app import (
     MemoryLimit,
     Quiet,
     TimeLimit,
+    Workers,
     app,
     diagnosers_option,
     look_up,
@@ -34,9 +36,6 @@ leaderboard = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode="
 app.add_typer(leaderboard, name="leaderboard", help="Make, check, repeat and show stored results.")
 
 Results = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of results.")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, max=4096, help="Processes. Default: all cores.", show_default=False)
-]
 
 
 @leaderboard.command()
@@ -100,7 +99,7 @@ def run(
 
 def _with_labels(file: Path, results: Path) -> list[Path]:
     """What a diagnoser must not see: the data set, and results, for answers of the oracle tell labels."""
-    return [file, *([results] if results.is_dir() else [])]
+    return [file, *([results] if os.path.isdir(results) else [])]
 
 
 def _show_made(rows: Sequence[dict[str, object]]) -> None:
@@ -147,7 +146,7 @@ def _work(what: str, work: Callable[[T], Path], items: Sequence[T], workers: int
 
 @leaderboard.command()
 def verify(
-    results: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Folder of results.")] = RESULTS,
+    results: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of results.")] = RESULTS,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -244,7 +243,7 @@ def rerun(
         paths, obstacles = awaiting_rerun(data_set, results, seed, names=diagnoser, may_replace=replace, how=how)
     for obstacle in obstacles:
         say(f"note: {obstacle}")
-    if paths and not target.exists():
+    if paths and not os.path.exists(target):
         with progress_bar("training", quiet=quiet) as report:
             generate(
                 other,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from curvebench.cli.app import Json, app
-from curvebench.console import Column, show, show_json, show_table
+from curvebench.console import Column, show_json, show_table, show_text
 
 if TYPE_CHECKING:
     from curvebench.logs import Curve
@@ -21,9 +21,17 @@ def logs(
     path: Annotated[
         Path, typer.Argument(metavar="PATH", help="A log: a file, or a folder of runs.", show_default=False)
     ],
-    x: Annotated[str | None, typer.Option(help="Name of the steps.", show_default="found")] = None,
-    y: Annotated[str | None, typer.Option(help="Name of the training loss.", show_default="found")] = None,
-    lr: Annotated[str | None, typer.Option(help="Name of the learning rate.", show_default="found")] = None,
+    x: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name under which the steps are logged.", show_default="found")
+    ] = None,
+    y: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name under which the training loss is logged.", show_default="found"),
+    ] = None,
+    lr: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Name under which the learning rate is logged.", show_default="found"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List the loss curves in a training log, and what had to be decided to read them.
@@ -49,10 +57,10 @@ def logs(
     ]
     show_table(columns, [_row(curve) for curve in curves])
     shared = [note for note in curves[0].notes if all(note in curve.notes for curve in curves)]
-    show("\n" + "\n".join(shared))
+    show_text("\n" + "\n".join(shared))
     for curve in curves:
         if own := [note for note in curve.notes if note not in shared]:
-            show("\n".join([f"{curve.run or 'The run'}:", *(f"  {note}" for note in own)]))
+            show_text("\n".join([f"{curve.run or 'The run'}:", *(f"  {note}" for note in own)]))
 
 
 def _row(curve: Curve) -> list[str]:

@@ -71,6 +71,9 @@ REHEARSAL_SECONDS = 60.0
 REHEARSAL_BYTES_PER_SECOND = 1_000_000
 """A file is first read in a process of its own, which may take this long, and longer the longer the file is."""
 
+MOST_REMEMBERED = 65_536
+"""Files that a process remembers to have read well."""
+
 _PIECE_BYTES = 16 * 1024**2
 ALLOWED_FILTERS: Mapping[int, str] = {
     h5z.FILTER_SHUFFLE: "shuffle",
@@ -526,7 +529,7 @@ def open_table(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> D
     Raises:
         InputError: as for `load`; of a shard only when it is read.
     """
-    if locate(path).is_dir():
+    if os.path.isdir(locate(path)):
         return open_folder(locate(path), partial(read_columns, max_bytes=max_bytes))
     with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
         dataset, _ = _load(file, max_bytes)
@@ -541,7 +544,7 @@ def read_columns(
     Raises:
         InputError: as for `load`.
     """
-    with _reading(path, partial(_touch, max_bytes=max_bytes, names=names)) as file:
+    with _reading(path, partial(_touch, max_bytes=max_bytes, names=names), names) as file:
         meta = Meta.from_text(_read_attributes(file))
         _screen_links(file)
         _screen_columns(file, meta, max_bytes, names)
@@ -563,7 +566,7 @@ def verify(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Repor
         InputError: `load` could not read it.
         CheckFailed: it can be read, but its content is not what was written.
     """
-    if locate(path).is_dir():
+    if os.path.isdir(locate(path)):
         return _verify_folder(open_folder(locate(path), partial(read_columns, max_bytes=max_bytes)))
     with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
         dataset, stated = _load(file, max_bytes)
@@ -598,28 +601,42 @@ def read_meta(path: str | os.PathLike[str]) -> Meta:
     Raises:
         InputError: the file is missing, damaged, foreign or of a newer format.
     """
-    with _reading(path, _read_attributes) as file:
+    with _reading(path, _read_attributes, ()) as file:
         return Meta.from_text(_read_attributes(file))
 
 
 @contextlib.contextmanager
-def _reading(path: str | os.PathLike[str], rehearsal: Callable[[h5py.File], object]) -> Iterator[h5py.File]:
+def _reading(
+    path: str | os.PathLike[str], rehearsal: Callable[[h5py.File], object], names: Sequence[str] = tuple(COLUMNS)
+) -> Iterator[h5py.File]:
     """An open file, a shipped one by its name too; every failure comes out as one sentence that names the path.
 
     Args:
         path: of the file.
         rehearsal: does to the file all that is going to be done to it, in a process of its own that may hang or crash
             in place of this one: HDF5 does both on files that were made for it.
+        names: columns that it reads.
     """
     path = locate(path)
-    _rehearse_reading(path, rehearsal)
+    _rehearse_reading(path, rehearsal, names)
     with _failures_explained(path), h5py.File(path, "r") as file:
         yield file
 
 
-def _rehearse_reading(path: Path, rehearsal: Callable[[h5py.File], object]) -> None:
+_rehearsed: dict[tuple[int, ...], frozenset[str]] = {}
+"""What tells a file from every other and from itself after a change -> columns whose reading went well in a rehearsal.
+
+The shards of a folder are read many times; a fork each time would take longer than all the rest."""
+
+
+def _rehearse_reading(path: Path, rehearsal: Callable[[h5py.File], object], names: Sequence[str]) -> None:
     with _failures_explained(path):
-        n_bytes = _check_plain_hdf5(path)
+        status = _check_plain_hdf5(path)
+    n_bytes = status.st_size
+    file_as_it_is = (status.st_dev, status.st_ino, n_bytes, status.st_mtime_ns, status.st_ctime_ns)
+    went_well = _rehearsed.get(file_as_it_is, frozenset())
+    if names and went_well.issuperset(names):
+        return
 
     def first() -> None:
         with _failures_explained(path), h5py.File(path, "r") as file:
@@ -632,6 +649,9 @@ def _rehearse_reading(path: Path, rehearsal: Callable[[h5py.File], object]) -> N
         raise InputError(
             f"{os.fspath(path)}: it was read in a process of its own, and {error}; do not trust the file."
         ) from None
+    if len(_rehearsed) >= MOST_REMEMBERED:
+        _rehearsed.clear()
+    _rehearsed[file_as_it_is] = went_well.union(names)
 
 
 @contextlib.contextmanager
@@ -650,8 +670,8 @@ def _failures_explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_plain_hdf5(path: str | os.PathLike[str]) -> int:
-    """Look at the first bytes, before HDF5 does; the size of the file."""
+def _check_plain_hdf5(path: str | os.PathLike[str]) -> os.stat_result:
+    """Look at the first bytes, before HDF5 does; size, times and place of the file."""
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
@@ -667,7 +687,7 @@ def _check_plain_hdf5(path: str | os.PathLike[str]) -> int:
         raise InputError("the file is empty; a data set is an HDF5 file.")
     if start != _SIGNATURE:
         raise InputError("it is not an HDF5 file (by its first bytes); a data set is one.")
-    return status.st_size
+    return status
 
 
 @dataclass(frozen=True)
@@ -780,7 +800,7 @@ def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened | OpenedFolder]:
         InputError: as for `load`; also while the block reads rows.
     """
     path = locate(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         opened = OpenedFolder(open_folder(path, read_columns))
         check_names(opened.folder, opened.column("run"))
         yield opened
@@ -791,7 +811,7 @@ def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened | OpenedFolder]:
 
 @contextlib.contextmanager
 def _open_file(path: Path) -> Iterator[Opened]:
-    _rehearse_reading(path, partial(_touch, max_bytes=sys.maxsize))
+    _rehearse_reading(path, partial(_touch, max_bytes=sys.maxsize), tuple(COLUMNS))
     with contextlib.ExitStack() as stack:
         with _failures_explained(path):
             file = stack.enter_context(h5py.File(path, "r"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -256,7 +257,7 @@ def resolve(diagnoser: object) -> Diagnoser:
     if callable(diagnoser):
         return OneCurveAtATime(diagnoser)
     raise UsageError(
-        f"A {type(diagnoser).__name__} is no diagnoser: give a name, package.module:attribute, "
+        f"What is of the type {type(diagnoser).__name__} is no diagnoser: give a name, package.module:attribute, "
         f"path/to/file.py:attribute, {PROGRAM}program, an object with predict_proba(X), a classifier, or a function "
         "of one curve."
     )
@@ -288,7 +289,7 @@ def file_of(target: str) -> Path | None:
     where = target.rpartition(":")[0]
     if target.startswith(PROGRAM) or not where.endswith(".py"):
         return None
-    if not Path(where).is_file():
+    if not os.path.isfile(where):
         raise UsageError(f"Can't load the diagnoser {target!r}: there is no file {where}.")
     return Path(where)
 
@@ -300,7 +301,12 @@ def _load(target: str) -> Any:
     try:
         found: Any = importlib.import_module(where) if path is None else _run_file(path)
         for part in attribute.split("."):
+            if inspect.ismodule(found) and not hasattr(found, part):
+                named = did_you_mean(part, [name for name in vars(found) if not name.startswith("_")])
+                raise UsageError(f"Can't load the diagnoser {target!r}: there is no {part!r} in {where}.{named}")
             found = getattr(found, part)
+    except UsageError:
+        raise
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a foreign module does while it is imported

@@ -50,7 +50,8 @@ def _row(answer: object) -> NDArray[np.float64]:
         row = np.empty(0)
     if row.shape != (len(DIAGNOSES),):
         raise InvalidOutput(
-            f"A {type(answer).__name__} is neither the name of a diagnosis nor {len(DIAGNOSES)} probabilities."
+            f"What it returned, of the type {type(answer).__name__}, is neither the name of a diagnosis nor "
+            f"{len(DIAGNOSES)} probabilities."
         )
     return row
 

@@ -26,6 +26,9 @@ N_OF_ONE_LENGTH = 3
 TOLERANCE = 1e-6
 """By how much probabilities may differ where they should be equal but may be summed in another order."""
 
+ALL = "all"
+"""For the track: the one that a diagnoser needs, and all that hold more."""
+
 LENGTHS = (1, 2, 3, 7, 19, 21, 100_000)
 CONSTANTS = (0.0, 1.0, -1.0, 1e-45, 3e38, np.nan, np.inf, -np.inf)
 
@@ -291,11 +294,11 @@ def check(
     tolerance: float = TOLERANCE,
     progress: Callable[[float, float], None] | None = None,
 ) -> list[Finding]:
-    """Put a diagnoser to all checks, on every track that it takes.
+    """Put a diagnoser to all checks, on the track that it needs.
 
     Args:
         make: makes a new one, not fitted.
-        track: only this; by default the track that it needs, and all that hold more.
+        track: another one that holds what it needs, or `ALL`.
         tolerance: see `TOLERANCE`.
         progress: called with the number of checks done, and of all.
 
@@ -304,9 +307,9 @@ def check(
     """
     needed = _track_of(make())
     takes = [name for name in TRACKS if set(TRACKS[needed]) <= set(TRACKS[name])]
-    if track is not None and track not in takes:
+    if track is not None and track not in (*takes, ALL):
         raise UsageError(f"There is no track {track!r} that the diagnoser takes; it takes {', '.join(takes)}.")
-    jobs = [(t, name) for t in (takes if track is None else [track]) for name in CHECKS]
+    jobs = [(t, name) for t in (takes if track == ALL else [track or needed]) for name in CHECKS]
     subjects = {t: Subject(make, t, tolerance) for t, _ in jobs}
     findings: list[Finding] = []
     for t, name in jobs:

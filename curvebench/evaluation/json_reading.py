@@ -29,7 +29,7 @@ def parse(content: bytes, place: str) -> Node:
     try:
         return Node(json.loads(content.decode(), parse_constant=refuse), place)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{place} is no JSON: {type(error).__name__}: {str(error)[:100]}.") from None
+        raise InputError(f"{place} is no JSON: {str(error)[:100]}.") from None
 
 
 class Node:
@@ -39,7 +39,8 @@ class Node:
         self.value, self.place = value, place
 
     def _refuse(self, wanted: str) -> InputError:
-        return InputError(f"{self.place} is {str(self.value)[:40]!r}; it must be {wanted}.")
+        shown = self.value if isinstance(self.value, str) else json.dumps(self.value)
+        return InputError(f"{self.place} is {shown[:40]!r}; it must be {wanted}.")
 
     @property
     def is_null(self) -> bool:

@@ -7,6 +7,7 @@ diagnoser or unreadable, it is refused, unless the caller says that it is to be 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -69,7 +70,7 @@ def rerun_and_store(file: Path, master_seed: int, how: Mapping[str, Any], path: 
 def load_once(file: Path) -> Dataset:
     """A data set, read from its file once in each process."""
     file = locate(file)
-    return _load(file.resolve(), file.stat().st_mtime_ns if file.exists() else 0)
+    return _load(file.resolve(), file.stat().st_mtime_ns if os.path.exists(file) else 0)
 
 
 @lru_cache(maxsize=2)

@@ -55,7 +55,7 @@ def _folder_of(output: Path, made_with: Mapping[str, str]) -> Path:
 
 def whole_folder(output: Path) -> Path:
     """Where everything unfinished of an output lies."""
-    return output.with_name(output.name + ".parts")
+    return output.parent / f"{output.name}.parts"
 
 
 def was_left(output: Path, made_with: Mapping[str, str]) -> bool:

@@ -287,7 +287,12 @@ def shipped_recipes() -> dict[str, Path]:
 def is_shipped(recipe_file: RecipeFile) -> bool:
     """Whether a recipe is one that comes with the package, to the letter."""
     path = shipped_recipes().get(recipe_file.recipe.name)
-    return path is not None and path.read_bytes().decode("utf-8-sig") == recipe_file.text
+    return path is not None and _text_of(path.read_bytes()) == recipe_file.text
+
+
+def _text_of(content: bytes) -> str:
+    """The text of a file; a data set stores it, and must be the same from a checkout with the line ends of Windows."""
+    return content.decode("utf-8-sig").replace("\r\n", "\n")
 
 
 def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> RecipeFile:
@@ -304,7 +309,7 @@ def load_recipe(name_or_path: str | Path, *, trust: bool = False) -> RecipeFile:
     shipped = shipped_recipes()
     path = shipped.get(str(name_or_path), Path(name_or_path))
     try:
-        text = read_plain_file(path, MAX_FILE_BYTES).decode("utf-8-sig")
+        text = _text_of(read_plain_file(path, MAX_FILE_BYTES))
     except FileNotFoundError:
         hint = did_you_mean(str(name_or_path), shipped) or did_you_mean_file(path)
         raise InputError(

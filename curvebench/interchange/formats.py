@@ -116,7 +116,9 @@ def export(
 
 def _check_apart(path: Path, source: Path) -> None:
     """An export replaces no data set, nor puts anything into a folder of shards."""
-    if source.exists() and any(found.exists() and found.samefile(source) for found in (path, *path.absolute().parents)):
+    if os.path.exists(source) and any(
+        os.path.exists(found) and found.samefile(source) for found in (path, *path.absolute().parents)
+    ):
         raise UsageError(f"{path} is the data set itself, or lies in it; choose another name for the export.")
 
 

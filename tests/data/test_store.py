@@ -553,7 +553,7 @@ def test_hostile_files_are_refused_before_any_array_is_read(copied, monkeypatch,
     refused(copied, message)
 
 
-def test_what_hangs_or_crashes_hdf5_does_so_elsewhere(written, monkeypatch):
+def test_what_hangs_or_crashes_hdf5_does_so_elsewhere(copied, monkeypatch):
     here = os.getpid()
 
     def endless(file):
@@ -562,12 +562,12 @@ def test_what_hangs_or_crashes_hdf5_does_so_elsewhere(written, monkeypatch):
 
     monkeypatch.setattr(store, "REHEARSAL_SECONDS", 0.3)
     monkeypatch.setattr(store, "_read_attributes", endless)
-    refused(written, r"in a process of its own, and it took longer than 0\.\d+ s; do not trust the file")
+    refused(copied, r"in a process of its own, and it took longer than 0\.\d+ s; do not trust the file")
     monkeypatch.setattr(store, "_read_attributes", lambda file: os.abort() if os.getpid() != here else None)
-    refused(written, "in a process of its own, and it crashed with SIGABRT")
+    refused(copied, "in a process of its own, and it crashed with SIGABRT")
 
 
-def test_true_inflation_is_limited_by_the_caller(written, dataset):
+def test_true_inflation_is_limited_by_the_caller(copied, dataset):
     n_bytes = sum(to_stored(column, dataset[name]).nbytes for name, column in COLUMNS.items())
     assert store.load(written, max_bytes=n_bytes).n_runs == 24
     with pytest.raises(InputError, match=f"declares {n_bytes} bytes of data; the limit is {n_bytes - 1}"):
@@ -680,3 +680,32 @@ def test_whoever_reads_in_parts_keeps_his_own_errors(make_dataset, tmp_path):
         raise OSError("mine")
     with pytest.raises(InputError, match="no such file"), store.open_rows(tmp_path / "b.h5"):
         pass
+
+
+def test_what_was_read_well_is_rehearsed_again_only_after_a_change(make_dataset, tmp_path, monkeypatch):
+    path, rehearsed = tmp_path / "made-up.h5", []
+    real = store.rehearse
+    monkeypatch.setattr(store, "rehearse", lambda action, limits: (rehearsed.append(1), real(action, limits)))
+
+    def n_rehearsals(action):
+        rehearsed.clear()
+        action()
+        return len(rehearsed)
+
+    store.write(make_dataset(n_cells=6), path)
+    assert [n_rehearsals(lambda: store.read_columns(path, ["run", "split"])) for _ in range(2)] == [1, 0]
+    assert n_rehearsals(lambda: store.read_columns(path, ["split"])) == 0
+    assert n_rehearsals(lambda: store.read_columns(path, ["split", "seed"])) == 1
+    assert [n_rehearsals(lambda: store.load(path)) for _ in range(2)] == [1, 0]
+    assert n_rehearsals(lambda: store.read_columns(path, ["seed", "base_lr"])) == 0
+    os.utime(path, ns=(0, 0))
+    assert n_rehearsals(lambda: store.load(path)) == 1
+    store.write(make_dataset(n_cells=6, seed=1), path, overwrite=True)
+    assert n_rehearsals(lambda: store.load(path)) == 1
+    with open(path, "r+b") as file:
+        file.truncate(1000)
+    for _ in range(2):
+        rehearsed.clear()
+        with pytest.raises(InputError):
+            store.load(path)
+        assert rehearsed, "what went wrong is not remembered as good"

@@ -95,7 +95,7 @@ def test_functions_classes_and_objects_of_a_module(foreign):
 @pytest.mark.parametrize(
     ("attribute", "message"),
     [
-        ("missing", "AttributeError"),
+        ("missing", "there is no 'missing' in foreign_diagnosers"),
         ("answer", "int is no diagnoser"),
         ("NeedsAnArgument", "without arguments"),
     ],
@@ -180,7 +180,7 @@ def test_a_file_may_import_its_neighbours(tmp_path, monkeypatch):
     ("name", "content", "message"),
     [
         ("missing.py:x", None, "there is no file missing.py"),
-        ("mine.py:y", "x = 1", "AttributeError"),
+        ("mine.py:y", "x = 1", "there is no 'y' in mine.py"),
         ("mine.py:x", "x = (", "SyntaxError"),
         ("mine.py:x", "import sys; sys.exit(3)", "SystemExit: 3"),
         ("mine.py:x", "x = 1", "int is no diagnoser"),

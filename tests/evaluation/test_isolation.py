@@ -238,7 +238,7 @@ EXPECTED = {
     "Elsewhere": (INVALID_OUTPUT, "no track 'moon'"),
     "Forging": (INVALID_OUTPUT, "The answer is broken"),
     "Pickling": (INVALID_OUTPUT, "no array of the shape"),
-    "Missing": (FAILED, "AttributeError"),
+    "Missing": (FAILED, "there is no 'Missing' in worst"),
 }
 
 LIMITS = ProcessLimits(seconds=30.0, memory_bytes=400 << 20, output_bytes=1 << 20, file_bytes=8 << 20, processes=16)

@@ -341,6 +341,12 @@ def test_deep_nesting_is_refused():
     assert "TOML" in fault_of("a = " + "[" * 50_000)
 
 
+def test_line_ends_make_no_other_data_set(tmp_path):
+    (tmp_path / "unix.toml").write_bytes(TINY.encode())
+    (tmp_path / "windows.toml").write_bytes(TINY.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert load_recipe(tmp_path / "windows.toml").text == load_recipe(tmp_path / "unix.toml").text == TINY
+
+
 def test_files_that_cannot_be_read_are_refused(tmp_path):
     latin = tmp_path / "latin.toml"
     latin.write_bytes(TINY.encode() + b"# \xe9\n")
