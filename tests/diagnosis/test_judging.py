@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -117,6 +117,7 @@ def test_the_unit_of_the_loss_plays_no_part():
     assert small.probabilities == pytest.approx(large.probabilities, abs=1e-6)
 
 
+@settings(deadline=None)  # the similar runs are described anew for each number of points
 @given(arrays(np.float64, st.integers(1, 60), elements=st.floats(allow_nan=True, allow_infinity=True)))
 def test_any_losses_get_a_verdict_or_a_reason(losses):
     verdict = diagnose(losses)
