@@ -151,7 +151,10 @@ def _rises(curve: Curve) -> bool:
     What is lowest is the median of a fifth, so that one lucky batch is no rise afterwards.
     """
     losses = evenly_sampled(curve.steps, curve.train_loss, N_POINTS)
-    if not np.isfinite(losses).all() or (losses <= 0).any() or losses.max() > EXPLODED * losses[0]:
+    if not np.isfinite(losses).all() or (losses <= 0).any():
+        return False
+    losses = losses / losses.max()  # in this unit nothing overflows
+    if EXPLODED * losses[0] < 1.0:
         return False
     fifths = np.array_split(losses, 5)
     return bool(fifths[-1].min() > RISING * min(map(np.median, fifths)))

@@ -59,13 +59,13 @@ def _about_the_course(losses: Float) -> Iterator[str]:
     course = _running_median(np.log10(known))
     highest, lowest = int(course.argmax()), int(course.argmin())
     n_gaps = len(losses) - 1
-    if (rise := 10 ** (course[highest] - course[0])) > A_RISE:
+    if (rise := _power(course[highest] - course[0])) > A_RISE:
         yield f"It rose to {_times(rise)} its start, at {_share(highest / n_gaps)} of the steps."
     if course[0] - course[lowest] > -np.log10(1 - 0.01):
         yield _fall(course, n_gaps)
     else:
-        yield f"It never fell 1 % below its start; it ends at {_times(10 ** (course[-1] - course[0]))} that."
-    if lowest > 0 and (back := 10 ** (course[-1] - course[lowest])) > A_RETURN:
+        yield f"It never fell 1 % below its start; it ends at {_times(_power(course[-1] - course[0]))} that."
+    if lowest > 0 and (back := _power(course[-1] - course[lowest])) > A_RETURN:
         yield f"It ends at {_times(back)} its lowest, which it had at {_share(lowest / n_gaps)} of the steps."
     tail = known[2 * len(known) // 3 :] / known.max()  # in this unit nothing overflows
     if len(tail) > 1:
@@ -77,8 +77,8 @@ def _fall(course: Float, n_gaps: int) -> str:
     lowest = int(course.argmin())
     total = course[0] - course[lowest]
     done = int(np.argmax(course <= course[0] - NEARLY * total))
-    first = 1 - 10 ** (course[done] - course[0])
-    rest = 10 ** (course[-1] - course[done]) - 1
+    first = 1 - _power(course[done] - course[0])
+    rest = _power(course[-1] - course[done]) - 1
     then = f"then rose by {_percent(rest)}" if rest > 0 else f"then by {_percent(abs(rest))}"
     if done >= len(course) - 1:
         return f"It fell by {_percent(first)}, all the way."
@@ -100,6 +100,11 @@ def _about_the_rate(curve: Curve) -> Iterator[str]:
     highest = int(rates.argmax())
     when = _share((steps[highest] - curve.steps[0]) / max(curve.steps[-1] - curve.steps[0], 1e-300))
     yield f"The learning rate was highest, {rates[highest]:.3g}, at {when} of the steps; it ends at {rates[-1]:.3g}."
+
+
+def _power(decades: float) -> float:
+    """10 to that power, or the greatest that has a name where there is no such number."""
+    return float(10.0 ** min(decades, 308.0))
 
 
 def _running_median(values: Float) -> Float:
