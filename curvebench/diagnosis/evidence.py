@@ -67,8 +67,9 @@ def _about_the_course(losses: Float) -> Iterator[str]:
         yield f"It never fell 1 % below its start; it ends at {_times(_power(course[-1] - course[0]))} that."
     if lowest > 0 and (back := _power(course[-1] - course[lowest])) > A_RETURN:
         yield f"It ends at {_times(back)} its lowest, which it had at {_share(lowest / n_gaps)} of the steps."
-    tail = known[2 * len(known) // 3 :] / known.max()  # in this unit nothing overflows
+    tail = known[2 * len(known) // 3 :]
     if len(tail) > 1:
+        tail = tail / tail.max()  # in this unit nothing overflows
         yield f"The spread of the last third is {_percent(tail.std() / tail.mean())} of its mean."
 
 
@@ -93,7 +94,7 @@ def _about_the_rate(curve: Curve) -> Iterator[str]:
     rates = curve.learning_rate[np.isfinite(curve.learning_rate) & (curve.learning_rate > 0)]
     if not len(rates):
         return
-    if rates.max() < A_CHANGE * rates.min():
+    if rates.max() / A_CHANGE < rates.min():
         yield f"The learning rate was {rates[-1]:.3g} throughout."
         return
     steps = curve.steps[np.isfinite(curve.learning_rate) & (curve.learning_rate > 0)]
