@@ -567,6 +567,23 @@ def test_what_hangs_or_crashes_hdf5_does_so_elsewhere(copied, monkeypatch):
     refused(copied, "in a process of its own, and it crashed with SIGABRT")
 
 
+def test_a_fork_that_crashes_by_itself_is_made_again(copied, tmp_path, monkeypatch):
+    here, real, forks = os.getpid(), store._read_attributes, tmp_path / "forks"
+    forks.touch()
+
+    def unlucky(file):
+        if os.getpid() != here:
+            with open(forks, "a") as log:
+                log.write(".")
+            if len(forks.read_text()) < store.MOST_REHEARSALS:
+                os.abort()
+        return real(file)
+
+    monkeypatch.setattr(store, "_read_attributes", unlucky)
+    assert store.load(copied).n_runs == 24
+    assert len(forks.read_text()) == store.MOST_REHEARSALS
+
+
 def test_true_inflation_is_limited_by_the_caller(copied, dataset):
     n_bytes = sum(to_stored(column, dataset[name]).nbytes for name, column in COLUMNS.items())
     assert store.load(written, max_bytes=n_bytes).n_runs == 24
