@@ -79,9 +79,12 @@ class FusedEngine:
         arguments = (net, _hyper(job), _data(job), _plan(job), _start(job))
         out = _empty(job)
         parts = [(first, min(first + RUNS_AT_ONCE, job.n_runs)) for first in range(0, job.n_runs, RUNS_AT_ONCE)]
+        idle = [make_work(net) for _ in range(self.n_threads)]
 
         def train(part: tuple[int, int]) -> None:
-            train_runs(*arguments, out, make_work(net), *part)
+            work = idle.pop()
+            train_runs(*arguments, out, work, *part)
+            idle.append(work)
 
         if self.n_threads == 1:
             for part in parts:
@@ -166,7 +169,6 @@ def make_work(net: Net) -> Work:
         delta=zeros(net.n_rows * widest),
         other=zeros(net.n_rows * widest),
         zeros=zeros(widest),
-        one=np.ones(1, dtype=np.float32),
         columns=zeros(int(net.pads[-2]) * net.n_rows),
         output_z=zeros(n_outputs),
         outputs=zeros(n_outputs),

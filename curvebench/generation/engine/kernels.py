@@ -29,12 +29,17 @@ from curvebench.generation.engine.float32_math import (
     tanh,
 )
 from curvebench.generation.engine.microkernel import (
+    AS_IT_IS,
     LANES,
+    NOT_BELOW_ZERO,
+    WHERE_POSITIVE,
     at,
     copy_vector,
     matmul,
     not_inlined,
+    part_of_kernel,
     set_flushing,
+    sum_rows,
     transpose,
 )
 from curvebench.spec import PROBABILITY_FLOOR
@@ -157,12 +162,11 @@ class Work(NamedTuple):
     first: Any  # (n_padded,) the optimiser's slots
     second: Any  # (n_padded,)
     transposed: Any  # (largest pad ** 2,) weights of one layer, transposed
-    z: Any  # values before activation
+    z: Any  # values before activation; not those of ReLU, which products apply as they store
     h: Any  # values after activation; the inputs first
     delta: Any  # (n_rows * largest pad,) gradient by z of a layer
     other: Any  # (n_rows * largest pad,) and of its neighbour
     zeros: Any  # (largest pad,)
-    one: Any  # (1,) the number one
     columns: Any  # (last pad of a hidden layer, n_rows) what the last layer takes in, transposed
     output_z: Any  # (n_outputs, n_rows) the head: z, outputs, targets, predicted probabilities, gradients
     outputs: Any
@@ -176,7 +180,7 @@ class Work(NamedTuple):
     lanes: Any  # (LANES,) float64, running sums
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _net_at(net: Net) -> Net:
     """The network with addresses in place of arrays."""
     return Net(
@@ -186,7 +190,7 @@ def _net_at(net: Net) -> Net:
     )  # fmt: skip
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _hyper_at(hyper: Hyper) -> Hyper:
     """The constants of the optimiser with addresses in place of arrays."""
     return Hyper(
@@ -195,18 +199,18 @@ def _hyper_at(hyper: Hyper) -> Hyper:
     )  # fmt: skip
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _set_at(x: Any, y: Any, order: Any) -> Set:
     return Set(at(x, NONE), at(y, NONE), at(order, NONE), len(x))
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _work_at(work: Work) -> Work:
     """Scratch memory as addresses."""
     return Work(
         at(work.parameters, NONE), at(work.gradient, NONE), at(work.first, NONE), at(work.second, NONE),
         at(work.transposed, NONE), at(work.z, NONE), at(work.h, NONE), at(work.delta, NONE), at(work.other, NONE),
-        at(work.zeros, NONE), at(work.one, NONE), at(work.columns, NONE), at(work.output_z, NONE),
+        at(work.zeros, NONE), at(work.columns, NONE), at(work.output_z, NONE),
         at(work.outputs, NONE), at(work.targets, NONE), at(work.probabilities, NONE), at(work.slopes, NONE),
         at(work.losses, NONE), at(work.most, NONE), at(work.total, NONE), at(work.product, NONE), at(work.lanes, NONE),
     )  # fmt: skip
@@ -215,21 +219,24 @@ def _work_at(work: Work) -> Work:
 # ------------------------------------------------------------------------------------------- forward
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _forward(net: Net, work: Work, n: int) -> None:
     """All layers for n examples whose inputs stand in `work.h`."""
     not_inlined()
-    last = net.n_layers - 1
+    last, is_relu = net.n_layers - 1, net.hidden == RELU
     for layer in range(last):
         pad, source, target = net.pads[layer + 1], net.units[layer], net.units[layer + 1]
+        z, h = at(work.z, target), at(work.h, target)
         matmul(
-            work.h, source, net.pads[layer], UNIT,
-            work.parameters, net.weights[layer], pad,
-            work.parameters, net.biases[layer], NONE,
-            work.z, target, pad,
+            at(work.h, source), net.pads[layer], UNIT,
+            at(work.parameters, net.weights[layer]), pad,
+            at(work.parameters, net.biases[layer]), NONE,
+            h if is_relu else z, pad,
+            z, NOT_BELOW_ZERO if is_relu else AS_IT_IS,
             n, pad, net.sizes[layer],
         )  # fmt: skip
-        _activate(net.hidden, at(work.z, target), at(work.h, target), n * pad)
+        if not is_relu:
+            _activate(net.hidden, z, h, n * pad)
     pad = net.pads[last]
     transpose(work.h, net.units[last], pad, work.columns, NONE, net.n_rows, n, pad)
     for c in range(net.sizes[net.n_layers]):
@@ -237,27 +244,26 @@ def _forward(net: Net, work: Work, n: int) -> None:
         for r in range(net.n_rows):
             z[r] = bias
     matmul(
-        work.parameters, net.weights[last], pad, UNIT,
-        work.columns, NONE, net.n_rows,
-        work.output_z, NONE, net.n_rows,
-        work.output_z, NONE, net.n_rows,
+        at(work.parameters, net.weights[last]), pad, UNIT,
+        work.columns, net.n_rows,
+        work.output_z, net.n_rows,
+        work.output_z, net.n_rows,
+        work.output_z, AS_IT_IS,
         net.sizes[net.n_layers], _in_vectors(n), net.sizes[last],
     )  # fmt: skip
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _in_vectors(n: int) -> int:
     """N rounded up to whole vectors."""
     return (n + LANES - 1) // LANES * LANES
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _activate(hidden: int, z: Any, h: Any, n: int) -> None:
+    """Any activation but ReLU."""
     not_inlined()
-    if hidden == RELU:
-        for i in range(n):
-            h[i] = z[i] if not (z[i] < ZERO) else ZERO
-    elif hidden == TANH:
+    if hidden == TANH:
         for i in range(n):
             h[i] = tanh(z[i])
     elif hidden == GELU:
@@ -268,14 +274,11 @@ def _activate(hidden: int, z: Any, h: Any, n: int) -> None:
             h[i] = sigmoid(z[i])
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _times_slope(hidden: int, z: Any, h: Any, delta: Any, n: int) -> None:
-    """Multiply a gradient by h into one by z."""
+    """Multiply a gradient by h into one by z, for any activation but ReLU."""
     not_inlined()
-    if hidden == RELU:
-        for i in range(n):
-            delta[i] = delta[i] if h[i] > ZERO else ZERO
-    elif hidden == TANH:
+    if hidden == TANH:
         for i in range(n):
             delta[i] *= fma(-h[i], h[i], ONE)
     elif hidden == GELU:
@@ -290,7 +293,7 @@ def _times_slope(hidden: int, z: Any, h: Any, delta: Any, n: int) -> None:
 # All of these work on (n_outputs, n_rows): column c of the head is the contiguous part [c * n_rows, c * n_rows + n).
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _softmax(net: Net, z: Any, a: Any, work: Work, n: int) -> None:
     """A = softmax of z; leaves each example's maximum in `work.most` and sum of exponentials in `work.total`."""
     not_inlined()
@@ -314,7 +317,7 @@ def _softmax(net: Net, z: Any, a: Any, work: Work, n: int) -> None:
             out[r] = out[r] / total[r]
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _outputs(net: Net, work: Work, n: int) -> None:
     """Output activation: z to outputs."""
     not_inlined()
@@ -345,14 +348,14 @@ def _outputs(net: Net, work: Work, n: int) -> None:
                 a[r] = z[r] if z[r] > SOFTPLUS_IS_LINEAR else softplus(z[r])
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _clipped(p: float, most: float) -> float:
     """P in [LEAST, most]; NaN stays."""
     p = LEAST if p < LEAST else p
     return most if p > most else p
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _row_losses(net: Net, work: Work, n: int, loss: int, a: Any) -> None:
     """Each example's loss at predictions a into `work.losses`, for the targets."""
     not_inlined()
@@ -400,7 +403,7 @@ def _row_losses(net: Net, work: Work, n: int, loss: int, a: Any) -> None:
                 losses[r] -= y[r] * log(_clipped(p[r], ONE) / total[r])
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _products(net: Net, work: Work, a: Any, product: Any, n: int) -> None:
     """Each example's sum of targets times a."""
     not_inlined()
@@ -412,7 +415,7 @@ def _products(net: Net, work: Work, a: Any, product: Any, n: int) -> None:
             product[r] = fma(y[r], p[r], product[r])
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _output_gradient(net: Net, work: Work, n: int) -> None:
     """Gradient of the mean loss by the outputs into `work.slopes`; needs what `_row_losses` left behind."""
     not_inlined()
@@ -453,7 +456,7 @@ def _output_gradient(net: Net, work: Work, n: int) -> None:
                 g[r] = slope * share if inside else (ZERO if a[r] == a[r] else a[r])
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _head_gradient(net: Net, work: Work, n: int) -> None:
     """Gradient by the head's z, from that by its outputs, both in `work.slopes`."""
     not_inlined()
@@ -494,7 +497,7 @@ def _head_gradient(net: Net, work: Work, n: int) -> None:
 # ------------------------------------------------------------------------------------------ backward
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _backward(net: Net, work: Work, n: int) -> None:
     """The gradient of the mean loss by all parameters, for the examples that went forward."""
     not_inlined()
@@ -506,43 +509,42 @@ def _backward(net: Net, work: Work, n: int) -> None:
         n_in, n_out = net.sizes[layer], net.sizes[layer + 1]
         pad_in, pad_out, units = net.pads[layer], net.pads[layer + 1], net.units[layer]
         matmul(
-            work.h, units, UNIT, pad_in,
-            delta, NONE, pad_out,
-            work.zeros, NONE, NONE,
-            work.gradient, net.weights[layer], pad_out,
+            at(work.h, units), UNIT, pad_in,
+            delta, pad_out,
+            work.zeros, NONE,
+            at(work.gradient, net.weights[layer]), pad_out,
+            delta, AS_IT_IS,
             n_in, pad_out, n,
         )  # fmt: skip
-        matmul(
-            work.one, NONE, NONE, NONE,
-            delta, NONE, pad_out,
-            work.zeros, NONE, NONE,
-            work.gradient, net.biases[layer], pad_out,
-            UNIT, pad_out, n,
-        )  # fmt: skip
+        for first in range(NONE, pad_out, LANES):
+            sum_rows(at(delta, first), pad_out, n, at(work.gradient, net.biases[layer] + first))
         if layer > 0:
             transpose(work.parameters, net.weights[layer], pad_out, work.transposed, NONE, pad_in, n_in, n_out)
             matmul(
-                delta, NONE, pad_out, UNIT,
-                work.transposed, NONE, pad_in,
-                work.zeros, NONE, NONE,
-                other, NONE, pad_in,
+                delta, pad_out, UNIT,
+                work.transposed, pad_in,
+                work.zeros, NONE,
+                other, pad_in,
+                at(work.h, units), WHERE_POSITIVE if net.hidden == RELU else AS_IT_IS,
                 n, pad_in, n_out,
             )  # fmt: skip
-            _times_slope(net.hidden, at(work.z, units), at(work.h, units), other, n * pad_in)
+            if net.hidden != RELU:
+                _times_slope(net.hidden, at(work.z, units), at(work.h, units), other, n * pad_in)
             delta, other = other, delta
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _backward_last(net: Net, work: Work, n: int, delta: Any) -> None:
     """The gradient by the last layer's parameters, and by z of the layer before into `delta`."""
     not_inlined()
     last = net.n_layers - 1
     n_in, n_out, pad, units = net.sizes[last], net.sizes[net.n_layers], net.pads[last], net.units[last]
     matmul(
-        work.slopes, NONE, net.n_rows, UNIT,
-        work.h, units, pad,
-        work.zeros, NONE, NONE,
-        work.gradient, net.weights[last], pad,
+        work.slopes, net.n_rows, UNIT,
+        at(work.h, units), pad,
+        work.zeros, NONE,
+        at(work.gradient, net.weights[last]), pad,
+        work.zeros, AS_IT_IS,
         n_out, pad, n,
     )  # fmt: skip
     for c in range(n_out):
@@ -554,19 +556,21 @@ def _backward_last(net: Net, work: Work, n: int, delta: Any) -> None:
         work.gradient[net.biases[last] + c] = total
     if last > 0:
         matmul(
-            work.slopes, NONE, UNIT, net.n_rows,
-            work.parameters, net.weights[last], pad,
-            work.zeros, NONE, NONE,
-            delta, NONE, pad,
+            work.slopes, UNIT, net.n_rows,
+            at(work.parameters, net.weights[last]), pad,
+            work.zeros, NONE,
+            delta, pad,
+            at(work.h, units), WHERE_POSITIVE if net.hidden == RELU else AS_IT_IS,
             n, pad, n_out,
         )  # fmt: skip
-        _times_slope(net.hidden, at(work.z, units), at(work.h, units), delta, n * pad)
+        if net.hidden != RELU:
+            _times_slope(net.hidden, at(work.z, units), at(work.h, units), delta, n * pad)
 
 
 # -------------------------------------------------------------------------------------------- update
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _update(net: Net, hyper: Hyper, work: Work, rate: float, k: int) -> None:
     """One step of the optimiser; k counts updates from 1. The semantics are those of torch.optim."""
     not_inlined()
@@ -600,7 +604,7 @@ def _update(net: Net, hyper: Hyper, work: Work, rate: float, k: int) -> None:
 # ----------------------------------------------------------------------------- whole sets and records
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _take(net: Net, work: Work, examples: Set, rows: Any, n: int) -> None:
     """Put n examples where `_forward` and the head look for them: those rows of a set."""
     not_inlined()
@@ -615,7 +619,7 @@ def _take(net: Net, work: Work, examples: Set, rows: Any, n: int) -> None:
             targets[r] = labels[np.int64(rows[r]) * n_outputs]
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _sum_of_row_losses(work: Work, n: int) -> float:
     total = 0.0
     for r in range(n):
@@ -623,7 +627,7 @@ def _sum_of_row_losses(work: Work, n: int) -> float:
     return total
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _mean_loss(net: Net, work: Work, examples: Set) -> float:
     """The training loss on a whole set."""
     not_inlined()
@@ -638,7 +642,7 @@ def _mean_loss(net: Net, work: Work, examples: Set) -> float:
     return total / examples.n_examples
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _add_objectives(net: Net, work: Work, examples: Set, sums: Any) -> None:
     """Add the objectives on a whole set, with predictions in target space, to sums (2,)."""
     not_inlined()
@@ -666,7 +670,7 @@ def _add_objectives(net: Net, work: Work, examples: Set, sums: Any) -> None:
     sums[1] += entropy / examples.n_examples if net.task != REGRESSION else np.nan
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _norm_of_gradient(net: Net, work: Work) -> float:
     """Euclidean norm; running sums of every 16th value in float64, added up in order."""
     not_inlined()
@@ -686,7 +690,7 @@ def _norm_of_gradient(net: Net, work: Work) -> float:
 # --------------------------------------------------------------------------------- padded and unpadded
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _pad(net: Net, flat: Any, padded: Any) -> None:
     """From the layout of the contract to rows of whole vectors; the padding becomes zero."""
     not_inlined()
@@ -704,7 +708,7 @@ def _pad(net: Net, flat: Any, padded: Any) -> None:
             position += 1
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _unpad(net: Net, padded: Any, flat: Any) -> None:
     """The inverse of `_pad`."""
     not_inlined()
@@ -720,7 +724,7 @@ def _unpad(net: Net, padded: Any, flat: Any) -> None:
             position += 1
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _strides(net: Net, layer: int) -> tuple[Any, Any]:
     """How far apart the weights of neighbouring inputs and of neighbouring outputs of a layer are."""
     return (UNIT, net.pads[layer]) if layer == net.n_layers - 1 else (net.pads[layer + 1], UNIT)
@@ -729,7 +733,7 @@ def _strides(net: Net, layer: int) -> tuple[Any, Any]:
 # ---------------------------------------------------------------------------------------------- runs
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _behind(plan: Plan) -> tuple[int, int, int]:
     """How many points, outcomes and checkpoints lie behind the start; point 0 is left to the first step."""
     not_inlined()
@@ -743,7 +747,7 @@ def _behind(plan: Plan) -> tuple[int, int, int]:
     return point, outcome, checkpoint
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _keep(net: Net, start: Start, out: Out, work: Work, run: int, checkpoint: int) -> None:
     """Keep the state of a run."""
     not_inlined()
@@ -752,7 +756,7 @@ def _keep(net: Net, start: Start, out: Out, work: Work, run: int, checkpoint: in
         _unpad(net, work.first if slot == 0 else work.second, out.slots[run, checkpoint, slot])
 
 
-@njit(nogil=True, error_model="numpy")
+@part_of_kernel
 def _repeat_last(out: Out, run: int, point: int) -> None:
     """From `point` on repeat what was recorded last."""
     not_inlined()

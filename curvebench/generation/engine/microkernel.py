@@ -11,6 +11,7 @@ from __future__ import annotations
 import platform
 from typing import Any
 
+import numpy as np
 from llvmlite import binding, ir
 from numba import njit, types
 from numba.core import cgutils, config
@@ -22,6 +23,9 @@ LANES = 16
 _FLOAT = ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _FLOATS = types.CPointer(types.float32)
+
+part_of_kernel = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Decorates what only compiled functions call: without entries for Python and C it is compiled faster."""
 
 
 def padded(width: int) -> int:
@@ -52,6 +56,17 @@ def not_inlined(typing_context: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def inlined(typing_context: Any) -> Any:
+    """Make LLVM copy the function that calls this into its callers: small products are not slowed down by calls."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.function.attributes.add("alwaysinline")
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -92,6 +107,10 @@ def set_flushing(typing_context: Any, control_word: Any) -> Any:
 _IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 
+AS_IT_IS, NOT_BELOW_ZERO, WHERE_POSITIVE = (np.int64(code) for code in range(3))
+"""What becomes of a sum when it is stored: nothing; zero if it is below; zero unless the gate is positive there."""
+
+
 def _make_block(n_rows: int, n_vectors: int) -> Any:
     """An intrinsic for a block of n_rows x (n_vectors * LANES), with its accumulators in registers over the k loop."""
 
@@ -107,10 +126,12 @@ def _make_block(n_rows: int, n_vectors: int) -> Any:
         init_row: Any,
         c: Any,
         c_row: Any,
+        gate: Any,
+        ending: Any,
         n_k: Any,
     ) -> Any:
         size = types.intp
-        signature = types.void(_FLOATS, size, size, _FLOATS, size, _FLOATS, size, _FLOATS, size, size)
+        signature = types.void(_FLOATS, size, size, _FLOATS, size, _FLOATS, size, _FLOATS, size, _FLOATS, size, size)
         return signature, lambda context, builder, _, arguments: _generate(
             context, builder, arguments, n_rows, n_vectors
         )
@@ -119,8 +140,8 @@ def _make_block(n_rows: int, n_vectors: int) -> Any:
 
 
 def _generate(context: Any, builder: Any, arguments: Any, n_rows: int, n_vectors: int) -> Any:
-    """Emit the block: load the accumulators, loop over k, store them."""
-    a, a_row, a_k, b, b_row, init, init_row, c, c_row, n_k = arguments
+    """Emit the block: load the accumulators, loop over k, store them as the ending says."""
+    a, a_row, a_k, b, b_row, init, init_row, c, c_row, gate, ending, n_k = arguments
     places = [(row, vector) for row in range(n_rows) for vector in range(n_vectors)]
 
     def number(value: int) -> Any:
@@ -137,7 +158,7 @@ def _generate(context: Any, builder: Any, arguments: Any, n_rows: int, n_vectors
     a_offsets = [builder.mul(a_row, number(row)) for row in range(n_rows)]
     before = builder.block
     loop, after = builder.append_basic_block("k.loop"), builder.append_basic_block("k.end")
-    builder.cbranch(builder.icmp_signed(">", n_k, number(0)), loop, after)
+    builder.branch(loop)
 
     builder.position_at_end(loop)
     k, a_here, b_here, *sums = (_phi(builder, value, before) for value in (number(0), a, b, *starts))
@@ -153,12 +174,34 @@ def _generate(context: Any, builder: Any, arguments: Any, n_rows: int, n_vectors
     builder.cbranch(builder.icmp_signed("<", following[0], n_k), loop, after)
 
     builder.position_at_end(after)
-    ends = [_phi(builder, value, before) for value in starts]
-    for end, value in zip(ends, added, strict=True):
-        end.add_incoming(value, loop)
-    for place, end in zip(places, ends, strict=True):
-        builder.store(end, pointer(c, c_row, *place), align=4)
+    zero = ir.Constant(_VECTOR, [0.0] * LANES)
+    done = builder.append_basic_block("done")
+    choice = builder.switch(ending, done)
+    for code, end in _ENDINGS.items():
+        store = builder.append_basic_block("store")
+        choice.add_case(number(int(code)), store)
+        builder.position_at_end(store)
+        for place, total in zip(places, added, strict=True):
+            value = end(builder, total, zero, pointer(gate, c_row, *place))
+            builder.store(value, pointer(c, c_row, *place), align=4)
+        builder.branch(done)
+    builder.position_at_end(done)
     return context.get_dummy_value()
+
+
+def _as_it_is(builder: Any, value: Any, zero: Any, gate: Any) -> Any:
+    return value
+
+
+def _not_below_zero(builder: Any, value: Any, zero: Any, gate: Any) -> Any:
+    return builder.select(builder.fcmp_ordered("<", value, zero), zero, value)
+
+
+def _where_positive(builder: Any, value: Any, zero: Any, gate: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", builder.load(gate, align=4), zero), value, zero)
+
+
+_ENDINGS = {AS_IT_IS: _as_it_is, NOT_BELOW_ZERO: _not_below_zero, WHERE_POSITIVE: _where_positive}
 
 
 def _phi(builder: Any, value: Any, block: Any) -> Any:
@@ -220,6 +263,29 @@ def copy_vector(typing_context: Any, source: Any, target: Any) -> Any:
     return types.void(_FLOATS, _FLOATS), generate
 
 
+@intrinsic
+def sum_rows(typing_context: Any, source: Any, source_row: Any, n_rows: Any, target: Any) -> Any:
+    """`LANES` sums of the columns of a matrix, each in the order of its rows, of which there is at least one."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, source_row, n_rows, target = arguments
+        before, loop, after = builder.block, builder.append_basic_block("rows"), builder.append_basic_block("rows.end")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        starts = ir.Constant(n_rows.type, 0), source, ir.Constant(_VECTOR, [0.0] * LANES)
+        row, here, total = (_phi(builder, value, before) for value in starts)
+        added = builder.fadd(total, builder.load(builder.bitcast(here, _VECTOR.as_pointer()), align=4))
+        following = builder.add(row, ir.Constant(row.type, 1)), builder.gep(here, [source_row]), added
+        for phi, value in zip((row, here, total), following, strict=True):
+            phi.add_incoming(value, loop)
+        builder.cbranch(builder.icmp_signed("<", following[0], n_rows), loop, after)
+        builder.position_at_end(after)
+        builder.store(added, builder.bitcast(target, _VECTOR.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(_FLOATS, types.intp, types.intp, _FLOATS), generate
+
+
 def _shuffle(builder: Any, first: Any, second: Any, lanes: list[int]) -> Any:
     return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), LANES), lanes))
 
@@ -261,11 +327,6 @@ def transpose(
             )
 
 
-_block_8x2, _block_8x1 = _make_block(8, 2), _make_block(8, 1)
-_block_4x2, _block_4x1 = _make_block(4, 2), _make_block(4, 1)
-_block_1x2, _block_1x1 = _make_block(1, 2), _make_block(1, 1)
-
-
 def _has_wide_registers() -> bool:
     """Whether the compilation target has the 32 registers of 16 floats that the largest block needs."""
     if config.CPU_FEATURES is not None:
@@ -279,52 +340,97 @@ WIDE = _has_wide_registers()
 """Blocks of 8 x 32 where they fit into registers, else of 4 x 16; the sums are the same."""
 
 
-@njit(nogil=True, error_model="numpy")
+_FIRST: Any = np.int64(0)
+"""The first row or column; a literal would be compiled as a type of its own."""
+
+
+def _make_strip(n_rows: int, n_vectors: int) -> Any:
+    """A function that computes blocks of n_rows x (n_vectors * LANES), one below the other, while there are rows."""
+    block = _make_block(n_rows, n_vectors)
+    height: Any = np.int64(n_rows)
+
+    @part_of_kernel
+    def strip(
+        a: Any, a_row: int, a_k: int,
+        b: Any, b_row: int,
+        init: Any, init_row: int,
+        c: Any, c_row: int,
+        gate: Any, ending: int,
+        n_k: int, row: int, end: int,
+    ) -> int:  # fmt: skip
+        not_inlined()
+        while row + height <= end:
+            block(
+                at(a, row * a_row), a_row, a_k,
+                b, b_row,
+                at(init, row * init_row), init_row,
+                at(c, row * c_row), c_row,
+                at(gate, row * c_row), ending,
+                n_k,
+            )  # fmt: skip
+            row += height
+        return row
+
+    return strip
+
+
+def _make_panel(n_vectors: int) -> Any:
+    """A function that computes n_vectors * LANES columns: blocks as high as fit, then lower ones."""
+    eights, fours, ones = (_make_strip(n_rows, n_vectors) for n_rows in (8, 4, 1))
+
+    @part_of_kernel
+    def panel(
+        a: Any, a_row: int, a_k: int,
+        b: Any, b_row: int,
+        init: Any, init_row: int,
+        c: Any, c_row: int,
+        gate: Any, ending: int,
+        n_k: int, n_rows: int,
+    ) -> None:  # fmt: skip
+        inlined()
+        row = _FIRST
+        if WIDE and n_rows >= 8:
+            row = eights(a, a_row, a_k, b, b_row, init, init_row, c, c_row, gate, ending, n_k, row, n_rows)
+        if n_rows - row >= 4:
+            row = fours(a, a_row, a_k, b, b_row, init, init_row, c, c_row, gate, ending, n_k, row, n_rows)
+        if n_rows > row:
+            ones(a, a_row, a_k, b, b_row, init, init_row, c, c_row, gate, ending, n_k, row, n_rows)
+
+    return panel
+
+
+_panel_2, _panel_1 = _make_panel(2), _make_panel(1)
+
+
+@part_of_kernel
 def matmul(
-    a: Any, a_0: int, a_row: int, a_k: int,
-    b: Any, b_0: int, b_row: int,
-    init: Any, init_0: int, init_row: int,
-    c: Any, c_0: int, c_row: int,
+    a: Any, a_row: int, a_k: int,
+    b: Any, b_row: int,
+    init: Any, init_row: int,
+    c: Any, c_row: int,
+    gate: Any, ending: int,
     n_rows: int, n_columns: int, n_k: int,
 ) -> None:  # fmt: skip
-    """C = init + A B on parts of flat float32 arrays; `x_0` is where a part begins, `x_row` the distance of its rows.
+    """C = ending of (init + A B) on parts of flat float32 arrays, given by address; `x_row` is the distance of rows.
 
     Args:
-        a: A; its element (i, k) stands at a_0 + i * a_row + k * a_k.
+        a: A; its element (i, k) stands at a + i * a_row + k * a_k.
         b: B, (n_k, n_columns).
         init: what the sums start from; a stride of 0 repeats one row.
         c: C, (n_rows, n_columns).
+        gate: what `WHERE_POSITIVE` looks at, laid out like C; any address otherwise.
+        ending: what becomes of a sum when it is stored.
         n_rows: rows of C.
         n_columns: columns of C, a multiple of `LANES`.
-        n_k: terms of each sum.
+        n_k: terms of each sum, at least one.
     """
-    not_inlined()
-    column = 0
+    inlined()
+    column = _FIRST
     while column < n_columns:
-        is_double = WIDE and n_columns - column >= 2 * LANES
-        row = 0
-        while row < n_rows:
-            a_here = at(a, a_0 + row * a_row)
-            b_here = at(b, b_0 + column)
-            init_here = at(init, init_0 + row * init_row + column)
-            c_here = at(c, c_0 + row * c_row + column)
-            left = n_rows - row
-            if WIDE and left >= 8:
-                if is_double:
-                    _block_8x2(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
-                else:
-                    _block_8x1(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
-                row += 8
-            elif left >= 4:
-                if is_double:
-                    _block_4x2(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
-                else:
-                    _block_4x1(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
-                row += 4
-            else:
-                if is_double:
-                    _block_1x2(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
-                else:
-                    _block_1x1(a_here, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, n_k)
-                row += 1
-        column += 2 * LANES if is_double else LANES
+        b_here, init_here, c_here, gate_here = at(b, column), at(init, column), at(c, column), at(gate, column)
+        if WIDE and n_columns - column >= 2 * LANES:
+            _panel_2(a, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, gate_here, ending, n_k, n_rows)
+            column += 2 * LANES
+        else:
+            _panel_1(a, a_row, a_k, b_here, b_row, init_here, init_row, c_here, c_row, gate_here, ending, n_k, n_rows)
+            column += LANES
