@@ -346,12 +346,8 @@ _FIRST: Any = np.int64(0)
 
 def _make_strip(n_rows: int, n_vectors: int) -> Any:
     """A function that computes blocks of n_rows x (n_vectors * LANES), one below the other, while there are rows."""
-<<<<<<< HEAD
-    block, height = _make_block(n_rows, n_vectors), np.int64(n_rows)
-=======
     block = _make_block(n_rows, n_vectors)
     height: Any = np.int64(n_rows)
->>>>>>> a7396c4e544c549859661922e3c00f45ba084d42
 
     @part_of_kernel
     def strip(
