@@ -584,7 +584,7 @@ def test_a_fork_that_crashes_by_itself_is_made_again(copied, tmp_path, monkeypat
     assert len(forks.read_text()) == store.MOST_REHEARSALS
 
 
-def test_true_inflation_is_limited_by_the_caller(copied, dataset):
+def test_true_inflation_is_limited_by_the_caller(written, dataset):
     n_bytes = sum(to_stored(column, dataset[name]).nbytes for name, column in COLUMNS.items())
     assert store.load(written, max_bytes=n_bytes).n_runs == 24
     with pytest.raises(InputError, match=f"declares {n_bytes} bytes of data; the limit is {n_bytes - 1}"):
