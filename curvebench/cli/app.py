@@ -134,6 +134,17 @@ DataFile = Annotated[
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File to write.", show_default=False)]
+NameOfSteps = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Name under which the steps are logged.", show_default="found")
+]
+NameOfLoss = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Name under which the training loss is logged.", show_default="found"),
+]
+NameOfRate = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Name under which the learning rate is logged.", show_default="found"),
+]
 Workers = Annotated[
     int | None, typer.Option(metavar="N", min=1, max=4096, help="Processes at a time.", show_default="all cores")
 ]

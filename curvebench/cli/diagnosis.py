@@ -12,7 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curvebench.cli import completion
-from curvebench.cli.app import WHO, DataFile, Force, Json, Quiet, app, look_here, show_facts
+from curvebench.cli.app import (
+    WHO,
+    DataFile,
+    Force,
+    Json,
+    NameOfLoss,
+    NameOfRate,
+    NameOfSteps,
+    Quiet,
+    app,
+    look_here,
+    show_facts,
+)
 from curvebench.console import Column, output_to_stderr, say, show_json, show_table, show_text
 from curvebench.spec import CheckFailed, InputError, UsageError
 
@@ -49,17 +61,9 @@ def diagnose(
         float,
         typer.Option(min=0, metavar="SECONDS", help="With --watch: a log that is silent for so long has ended."),
     ] = 1800,
-    x: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name under which the steps are logged.", show_default="found")
-    ] = None,
-    y: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Name under which the training loss is logged.", show_default="found"),
-    ] = None,
-    lr: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Name under which the learning rate is logged.", show_default="found"),
-    ] = None,
+    x: NameOfSteps = None,
+    y: NameOfLoss = None,
+    lr: NameOfRate = None,
     optimizer: Annotated[
         str | None,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curvebench.cli.app import Json, app
+from curvebench.cli.app import Json, NameOfLoss, NameOfRate, NameOfSteps, app
 from curvebench.console import Column, show_json, show_table, show_text
 
 if TYPE_CHECKING:
@@ -21,17 +21,9 @@ def logs(
     path: Annotated[
         Path, typer.Argument(metavar="PATH", help="A log: a file, or a folder of runs.", show_default=False)
     ],
-    x: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name under which the steps are logged.", show_default="found")
-    ] = None,
-    y: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Name under which the training loss is logged.", show_default="found"),
-    ] = None,
-    lr: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Name under which the learning rate is logged.", show_default="found"),
-    ] = None,
+    x: NameOfSteps = None,
+    y: NameOfLoss = None,
+    lr: NameOfRate = None,
     as_json: Json = False,
 ) -> None:
     """List the loss curves in a training log, and what had to be decided to read them.
