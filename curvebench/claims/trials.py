@@ -9,7 +9,7 @@ import numpy as np
 
 from curvebench.generation.moments import outcome_steps, record_steps
 from curvebench.generation.networks import initial_parameters, initial_state
-from curvebench.generation.portable_math import power10
+from curvebench.generation.portable_math import power10_of
 from curvebench.generation.problems import Problem, constant_loss, make_problem
 from curvebench.generation.random_streams import stream
 from curvebench.generation.schedules import schedule_shape
@@ -215,7 +215,7 @@ def rate_grid(lowest: int, highest: int, per_decade: int) -> Float:
     [0.0178, 0.0562, 0.1778, 0.5623]
     """
     steps = np.arange((highest - lowest) * per_decade) + 0.5
-    return np.array([float(power10(lowest + step / per_decade)) for step in steps])
+    return np.array([power10_of(lowest + step / per_decade) for step in steps])
 
 
 def scheduled(rates: Float, n_updates: int, shape: str = "constant", decay: float = 1.0) -> Float:

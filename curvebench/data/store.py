@@ -543,15 +543,13 @@ def open_table(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> D
 def read_columns(
     path: str | os.PathLike[str], names: Sequence[str], *, max_bytes: int = MAX_BYTES
 ) -> tuple[Meta, dict[str, Array]]:
-    """Read some columns of a file. Of the others only the links are looked at, for nothing else is read; see `load`.
+    """Read some columns of a file, which is screened as a whole; see `load`.
 
     Raises:
         InputError: as for `load`.
     """
-    with _reading(path, partial(_touch, max_bytes=max_bytes, names=names), names) as file:
-        meta = Meta.from_text(_read_attributes(file))
-        _screen_links(file)
-        _screen_columns(file, meta, max_bytes, names)
+    with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
+        meta = _screened(file, max_bytes).meta
         columns = {name: from_stored(COLUMNS[name], file[name][...]) for name in names}
         check_values(columns)
         return meta, columns
@@ -605,48 +603,36 @@ def read_meta(path: str | os.PathLike[str]) -> Meta:
     Raises:
         InputError: the file is missing, damaged, foreign or of a newer format.
     """
-    with _reading(path, _read_attributes, ()) as file:
+    with _reading(path, _read_attributes) as file:
         return Meta.from_text(_read_attributes(file))
 
 
 @contextlib.contextmanager
-def _reading(
-    path: str | os.PathLike[str], rehearsal: Callable[[h5py.File], object], names: Sequence[str] = tuple(COLUMNS)
-) -> Iterator[h5py.File]:
+def _reading(path: str | os.PathLike[str], rehearsal: Callable[[h5py.File], object]) -> Iterator[h5py.File]:
     """An open file, a shipped one by its name too; every failure comes out as one sentence that names the path.
 
     Args:
         path: of the file.
         rehearsal: does to the file all that is going to be done to it, in a process of its own that may hang or crash
             in place of this one: HDF5 does both on files that were made for it.
-        names: columns that it reads.
     """
     path = locate(path)
-    _rehearse_reading(path, rehearsal, names)
+    _rehearse_reading(path, rehearsal)
     with _failures_explained(path), h5py.File(path, "r") as file:
         yield file
 
 
-_rehearsed: dict[tuple[int, ...], frozenset[str]] = {}
-"""What tells a file from every other and from itself after a change -> columns whose reading went well in a rehearsal.
-
-The shards of a folder are read many times; a fork each time would take longer than all the rest."""
-
-
-def _rehearse_reading(path: Path, rehearsal: Callable[[h5py.File], object], names: Sequence[str]) -> None:
+def _rehearse_reading(path: Path, rehearsal: Callable[[h5py.File], object]) -> None:
     with _failures_explained(path):
         status = _check_plain_hdf5(path)
-    n_bytes = status.st_size
-    file_as_it_is = (status.st_dev, status.st_ino, n_bytes, status.st_mtime_ns, status.st_ctime_ns)
-    went_well = _rehearsed.get(file_as_it_is, frozenset())
-    if names and went_well.issuperset(names):
+    if _as_it_is(status) in _sound:
         return
 
     def first() -> None:
         with _failures_explained(path), h5py.File(path, "r") as file:
             rehearsal(file)
 
-    seconds = REHEARSAL_SECONDS + n_bytes / REHEARSAL_BYTES_PER_SECOND
+    seconds = REHEARSAL_SECONDS + status.st_size / REHEARSAL_BYTES_PER_SECOND
     for n_left in reversed(range(MOST_REHEARSALS)):
         try:
             rehearse(first, RehearsalLimits(round(seconds, 1), REHEARSAL_MEMORY))
@@ -657,9 +643,6 @@ def _rehearse_reading(path: Path, rehearsal: Callable[[h5py.File], object], name
             raise InputError(
                 f"{os.fspath(path)}: it was read in a process of its own, and {error}; do not trust the file."
             ) from None
-    if len(_rehearsed) >= MOST_REMEMBERED:
-        _rehearsed.clear()
-    _rehearsed[file_as_it_is] = went_well.union(names)
 
 
 @contextlib.contextmanager
@@ -819,22 +802,19 @@ def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened | OpenedFolder]:
 
 @contextlib.contextmanager
 def _open_file(path: Path) -> Iterator[Opened]:
-    _rehearse_reading(path, partial(_touch, max_bytes=sys.maxsize), tuple(COLUMNS))
+    _rehearse_reading(path, partial(_touch, max_bytes=sys.maxsize))
     with contextlib.ExitStack() as stack:
         with _failures_explained(path):
             file = stack.enter_context(h5py.File(path, "r"))
-            attributes = _read_attributes(file)
-            meta = Meta.from_text(attributes)
-            _screen_links(file)
-            _screen_columns(file, meta, sys.maxsize, list(COLUMNS))
-            runs, content_sha256 = file["run"][...], attributes["content_sha256"]
+            screened = _screened(file, sys.maxsize)
+            runs, content_sha256 = file["run"][...], screened.content_sha256
             if len(np.unique(runs)) != len(runs):
                 raise InputError("`run` names a run more than once.")
             if not re.fullmatch("[0-9a-f]{64}", content_sha256):
                 raise InputError(f"its attribute 'content_sha256' is {content_sha256!r}, which is no SHA-256.")
             opened = Opened(
                 path=path,
-                meta=meta,
+                meta=screened.meta,
                 n_runs=len(runs),
                 n_points=int(file["train_loss"].shape[1]),
                 content_sha256=content_sha256,
@@ -846,21 +826,15 @@ def _open_file(path: Path) -> Iterator[Opened]:
 
 def _load(file: h5py.File, max_bytes: int) -> tuple[Dataset, str]:
     """The data set and the content hash that the file states. Reads no array before all is screened."""
-    attributes = _read_attributes(file)
-    meta = Meta.from_text(attributes)
-    _screen_links(file)
-    _screen_columns(file, meta, max_bytes, list(COLUMNS))
+    screened = _screened(file, max_bytes)
     columns = {name: from_stored(column, file[name][...]) for name, column in COLUMNS.items()}
-    return Dataset(columns, meta), attributes["content_sha256"]
+    return Dataset(columns, screened.meta), screened.content_sha256
 
 
-def _touch(file: h5py.File, max_bytes: int, names: Sequence[str] | None = None) -> None:
+def _touch(file: h5py.File, max_bytes: int) -> None:
     """Do what reading does, but keep nothing: the memory that it takes does not depend on what the file declares."""
-    meta = Meta.from_text(_read_attributes(file))
-    _screen_links(file)
-    columns = list(COLUMNS) if names is None else names
-    _screen_columns(file, meta, max_bytes, columns)
-    for name in columns:
+    _screened(file, max_bytes)
+    for name in COLUMNS:
         for piece in _pieces(file[name]):
             file[name][piece]
 
@@ -876,6 +850,50 @@ def _pieces(stored: h5py.Dataset) -> Iterator[slice]:
 
 
 # -------------------------------------------------------------------------------------------- screening
+
+
+@dataclass(frozen=True)
+class _Screened:
+    """What is known of a file in which nothing is amiss.
+
+    Attributes:
+        meta: what gives the columns their meaning.
+        content_sha256: the content hash that the file states.
+        n_bytes: of all columns in memory.
+    """
+
+    meta: Meta
+    content_sha256: str
+    n_bytes: int
+
+
+_sound: dict[tuple[int, ...], _Screened] = {}
+"""Files that were rehearsed and screened, by what `_as_it_is` says of them.
+
+The shards of a folder are read many times; a fork and a look at everything each time would take longer than all
+the rest."""
+
+
+def _as_it_is(status: os.stat_result) -> tuple[int, ...]:
+    """What tells a file from every other and from itself after a change."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _screened(file: h5py.File, max_bytes: int) -> _Screened:
+    """What a file, which was rehearsed, says of itself, after a look at everything but the values in it."""
+    file_as_it_is = _as_it_is(os.fstat(file.id.get_vfd_handle()))
+    found = _sound.get(file_as_it_is)
+    if found is None:
+        attributes = _read_attributes(file)
+        meta = Meta.from_text(attributes)
+        _screen_links(file)
+        found = _Screened(meta, attributes["content_sha256"], _screen_columns(file, meta))
+        if len(_sound) >= MOST_REMEMBERED:
+            _sound.clear()
+        _sound[file_as_it_is] = found
+    if found.n_bytes > max_bytes:
+        raise InputError(f"it declares {found.n_bytes} bytes of data; the limit is {max_bytes} unless you raise it.")
+    return found
 
 
 def _read_attributes(file: h5py.File) -> dict[str, str]:
@@ -920,13 +938,12 @@ def _screen_links(file: h5py.File) -> None:
             raise InputError(f"{name!r} is not a plain HDF5 dataset; the format has no groups or named types.")
 
 
-def _screen_columns(file: h5py.File, meta: Meta, max_bytes: int, names: Sequence[str]) -> None:
-    """Every one of these columns there, stored plainly, of the right type and shape, and of a size that can be true."""
-    if missing := [name for name in names if name not in file]:
+def _screen_columns(file: h5py.File, meta: Meta) -> int:
+    """Every column there, stored plainly, of the right type and shape, and of a size that can be true; bytes of all."""
+    if missing := [name for name in COLUMNS if name not in file]:
         raise InputError(f"its columns {', '.join(missing)} are missing; every data set has them.")
     shapes, faults, n_bytes, on_disk = {}, [], 0, 0
-    for name in names:
-        column = COLUMNS[name]
+    for name, column in COLUMNS.items():
         stored = h5d.open(file.id, name.encode())
         _screen_storage(name, stored.get_create_plist())
         faults += _type_faults(column, stored.get_type())
@@ -938,8 +955,7 @@ def _screen_columns(file: h5py.File, meta: Meta, max_bytes: int, names: Sequence
     faults += shape_faults(shapes, meta.remedies)
     if faults:
         raise InputError(f"its columns are not as the format wants them: {'; '.join(faults)}.")
-    if n_bytes > max_bytes:
-        raise InputError(f"it declares {n_bytes} bytes of data; the limit is {max_bytes} unless you raise it.")
+    return n_bytes
 
 
 def _screen_storage(name: str, creation: Any) -> None:

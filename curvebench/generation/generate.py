@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 from curvebench.data.dataset import Dataset, concatenate, gather, rows_of_split
@@ -343,10 +343,16 @@ def _finished_part(folder: Path, group: Group) -> Dataset | None:
 
 
 def _make_part(recipe_text: str, folder: Path, device: str, group: Group) -> None:
-    recipe_file = parse_recipe(recipe_text, trust=True)  # who called the worker has asked
+    recipe_file = _recipe_of_worker(recipe_text)
     engine = make_engine(recipe_file.recipe.engine, device)
     outcomes = run_group(recipe_file.recipe, group, engine)
     write(make_shard(recipe_file, outcomes), part_path(folder, group.index), overwrite=True, sweep=False)
+
+
+@lru_cache(maxsize=1)
+def _recipe_of_worker(text: str) -> RecipeFile:
+    """The recipe, read once by each worker."""
+    return parse_recipe(text, trust=True)  # who called the worker has asked
 
 
 def _make_part_elsewhere(

@@ -12,7 +12,7 @@ import numpy as np
 from curvebench.generation.engine import MLP
 from curvebench.generation.moments import count_updates
 from curvebench.generation.networks import n_parameters
-from curvebench.generation.portable_math import log10, power10
+from curvebench.generation.portable_math import log10, power10_of
 from curvebench.generation.problems import MIN_TRAIN, MIN_VAL, make_problem
 from curvebench.generation.random_streams import Stream, stream
 from curvebench.generation.recipe import MixEntry, NetworkSpec, OutputSpec, ProblemSet, Recipe, ScheduleSpec, Setting
@@ -77,7 +77,7 @@ def make_plan(recipe: Recipe) -> tuple[Group, ...]:
                 outputs=tuple(next(o for o in recipe.outputs if o.name == name) for name in output_names),
                 grid=_grid(recipe, setting, offset),
                 fine_tuning=entry.fine_tuning,
-                input_scale=float(power10(log10_scale)),
+                input_scale=power10_of(log10_scale),
             )
         )
     return tuple(groups)
@@ -105,7 +105,7 @@ def remedies_of_recipe(recipe: Recipe) -> tuple[Remedy, ...]:
 
 def _round_power10(exponent: float) -> float:
     """10**exponent to six significant digits: a readable name of a factor."""
-    return float(f"{float(power10(exponent)):.6g}")
+    return float(f"{power10_of(exponent):.6g}")
 
 
 def _grid(recipe: Recipe, setting: Setting, offset: float) -> Grid:

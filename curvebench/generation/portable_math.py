@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,6 +110,16 @@ def power10(x: ArrayLike) -> Float64:
     result = np.where(x < _POWER10_UNDERFLOW, 0.0, result)
     result = np.where(x > _POWER10_OVERFLOW, np.inf, result)
     return _keep_nan(x, result)
+
+
+@lru_cache(maxsize=65_536)
+def power10_of(x: float) -> float:
+    """The same of one number, remembered: a group asks for the few rates of its sweep for every run and remedy.
+
+    >>> power10_of(-2.0)
+    0.01
+    """
+    return float(power10(x))
 
 
 def sin(x: ArrayLike) -> Float64:

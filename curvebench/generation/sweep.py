@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from curvebench.generation.portable_math import log10, power10
+from curvebench.generation.portable_math import log10, power10_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Grid:
 
     def rate(self, index: int) -> float:
         """The learning rate at an index, negative ones included."""
-        return float(power10(self.log10_lowest + index / self.points_per_decade))
+        return power10_of(self.log10_lowest + index / self.points_per_decade)
 
     @property
     def coarse(self) -> list[int]:

@@ -1,8 +1,9 @@
 """Measurements of docs/scale.md, each by one command; whoever runs it needs the extras ray and dask.
 
-    python tests/campaigns/scale.py throughput   shards per second of each backend with 1 and 2 workers
-    python tests/campaigns/scale.py hosts        two hosts in network namespaces, one killed or cut off (root, iproute2)
-    python tests/campaigns/scale.py memory       peak memory of evaluating a folder and the same rows as one file
+    python tests/campaigns/scale.py throughput quick    shards per second of each backend with 1 and 2 workers
+    python tests/campaigns/scale.py throughput core 10  the same with a tenth of the problem instances of `core`
+    python tests/campaigns/scale.py hosts       two hosts in network namespaces, one killed or cut off (root, iproute2)
+    python tests/campaigns/scale.py memory      peak memory of evaluating a folder and the same rows as one file
 
 Every run ends by comparing content hashes. Results go to standard output, one JSON object a line.
 """
@@ -11,16 +12,19 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import os
+import re
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +37,10 @@ from curvebench.generation.engine import make_engine
 from curvebench.generation.generate import generate, generate_folder
 from curvebench.generation.intervene import run_group
 from curvebench.generation.plan import Group, make_plan
-from curvebench.generation.recipe import load_recipe
+from curvebench.generation.recipe import RecipeFile, load_recipe, parse_recipe
 
 RECIPE = "quick"
-N_TURNS = 4
+N_TURNS = 3
 HOSTS = {"curvebench-a": "10.77.0.1", "curvebench-b": "10.77.0.2"}
 SECONDS_UNTIL_THE_FAULT = 600
 N_SHARDS_BEFORE_THE_FAULT = 3
@@ -47,8 +51,8 @@ def main() -> None:
     os.environ["PYTHONPATH"] = str(Path(curvebench.__file__).parents[1]) + os.pathsep + os.environ.get("PYTHONPATH", "")
     with tempfile.TemporaryDirectory(prefix="curvebench-scale-") as folder:
         match sys.argv[1:]:
-            case ["throughput"]:
-                throughput(Path(folder))
+            case ["throughput", name, *every]:
+                throughput(Path(folder), name, int(every[0]) if every else 1)
             case ["hosts", *names]:
                 hosts(Path(folder), names or ["dask", "ray"])
             case ["memory"]:
@@ -68,27 +72,25 @@ def tell(**facts: object) -> None:
 # --------------------------------------------------------------------------------------------- throughput
 
 
-def throughput(folder: Path) -> None:
-    """How long all shards take: their training alone, and all of it wherever they are made.
+def throughput(folder: Path, recipe_name: str, every: int) -> None:
+    """How long shards take: their training alone, and all of it wherever they are made.
 
     All is measured in turn several times and the quickest of each kind is told, for machines are lent to others too.
+    Overhead is what a worker spends on a shard beyond its training, once all workers are warm.
     """
-    recipe = load_recipe(RECIPE).recipe
-    engine = make_engine(recipe.engine)
-    engine.prepare(lambda sentence: None)
-    plan = make_plan(recipe)
-    run_group(recipe, plan[0], engine)
-    contents, training = set(), math.inf
+    recipe_file = thinned(recipe_name, every)
+    make_engine(recipe_file.recipe.engine).prepare(lambda sentence: None)
+    plan = make_plan(recipe_file.recipe)
+    contents: set[str] = set()
+    training: dict[int, list[dict[int, float]]] = {1: [], 2: []}
     made_in: dict[tuple[str, int], list[dict[str, float]]] = {}
     for turn in range(N_TURNS):
-        begin = time.perf_counter()
-        for group in plan:
-            run_group(recipe, group, engine)
-        training = min(training, (time.perf_counter() - begin) / len(plan))
-        for backend, workers in itertools.product(("local", "dask", "ray"), (1, 2)):
+        for workers in training:
+            training[workers].append(training_alone(recipe_file, plan, workers))
+        for backend, workers in itertools.product(("local", "dask", "ray"), training):
             moments: list[tuple[float, Group | None]] = []
             made = generate_folder(
-                RECIPE,
+                recipe_file,
                 folder / f"{backend}-{workers}-{turn}",
                 backend=backend,
                 workers=workers,
@@ -97,23 +99,68 @@ def throughput(folder: Path) -> None:
             contents.add(made.manifest.content_sha256)
             ended = time.perf_counter()
             start, first, last = moments[0][0], moments[workers][0], moments[-1][0]
+            work = quickest(training[workers])
+            later = [group.index for _, group in moments[workers + 1 :] if group]
             seconds = {
-                "per_shard": (last - first) / (len(plan) - workers),  # once all workers are warm
+                "per_shard": (last - first) / len(later),
+                "overhead": workers * (last - first) / sum(work[index] for index in later) - 1,
                 "until_first": moments[1][0] - start,
                 "for_the_manifest": ended - last,
             }
             made_in.setdefault((backend, workers), []).append(seconds)
-    tell(what="training alone, 1 process", shards_per_second=1 / training)
+    for workers, turns in training.items():
+        work = quickest(turns)
+        tell(
+            what=f"training alone, {workers} processes",
+            shards_per_second=workers * len(plan) / sum(work.values()),
+            seconds_of_a_shard=statistics.median(work.values()),
+        )
     for (backend, workers), turns in made_in.items():
         best = {name: min(seconds[name] for seconds in turns) for name in turns[0]}
         tell(
             what=f"{backend}, {workers} workers",
             shards_per_second=1 / best["per_shard"],
-            overhead_per_shard=best["per_shard"] * workers / training - 1,
+            overhead_per_shard=best["overhead"],
             seconds_until_first=best["until_first"],
             seconds_for_the_manifest=best["for_the_manifest"],
         )
     tell(what="content hashes", n_different=len(contents))
+
+
+def thinned(name: str, every: int) -> RecipeFile:
+    """A shipped recipe with one out of so many problem instances, at least one of each set."""
+
+    def fewer(match: re.Match[str]) -> str:
+        return f"instances = {-(-int(match[1]) // every)}\n"
+
+    return parse_recipe(re.sub(r"instances = (\d+)\n", fewer, load_recipe(name).text))
+
+
+def training_alone(recipe_file: RecipeFile, plan: Sequence[Group], n_processes: int) -> dict[int, float]:
+    """Group -> seconds that its training takes in one of so many processes side by side, each of which is warm."""
+    with ProcessPoolExecutor(n_processes, get_context("spawn")) as processes:
+        for seconds in processes.map(seconds_of_training, [recipe_file.text] * n_processes, [plan[:1]] * n_processes):
+            assert seconds
+        halves = [plan[i::n_processes] for i in range(n_processes)]
+        found = processes.map(seconds_of_training, [recipe_file.text] * n_processes, halves)
+        return {index: seconds for half in found for index, seconds in half.items()}
+
+
+def seconds_of_training(recipe_text: str, groups: Sequence[Group]) -> dict[int, float]:
+    """Group -> seconds."""
+    recipe = parse_recipe(recipe_text).recipe
+    engine = make_engine(recipe.engine)
+    found = {}
+    for group in groups:
+        begin = time.perf_counter()
+        run_group(recipe, group, engine)
+        found[group.index] = time.perf_counter() - begin
+    return found
+
+
+def quickest(turns: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    """Of each group's seconds the fewest."""
+    return {index: min(turn[index] for turn in turns) for index in turns[0]}
 
 
 # -------------------------------------------------------------------------------------------------- hosts

@@ -699,22 +699,23 @@ def test_whoever_reads_in_parts_keeps_his_own_errors(make_dataset, tmp_path):
         pass
 
 
-def test_what_was_read_well_is_rehearsed_again_only_after_a_change(make_dataset, tmp_path, monkeypatch):
-    path, rehearsed = tmp_path / "made-up.h5", []
-    real = store.rehearse
+def test_what_was_read_well_is_rehearsed_and_screened_again_only_after_a_change(make_dataset, tmp_path, monkeypatch):
+    path, rehearsed, screened = tmp_path / "made-up.h5", [], []
+    real, real_screening = store.rehearse, store._screen_links
     monkeypatch.setattr(store, "rehearse", lambda action, limits: (rehearsed.append(1), real(action, limits)))
+    monkeypatch.setattr(store, "_screen_links", lambda file: (screened.append(1), real_screening(file)))
 
     def n_rehearsals(action):
         rehearsed.clear()
+        screened.clear()
         action()
+        assert len(screened) == len(rehearsed)
         return len(rehearsed)
 
     store.write(make_dataset(n_cells=6), path)
     assert [n_rehearsals(lambda: store.read_columns(path, ["run", "split"])) for _ in range(2)] == [1, 0]
-    assert n_rehearsals(lambda: store.read_columns(path, ["split"])) == 0
-    assert n_rehearsals(lambda: store.read_columns(path, ["split", "seed"])) == 1
-    assert [n_rehearsals(lambda: store.load(path)) for _ in range(2)] == [1, 0]
-    assert n_rehearsals(lambda: store.read_columns(path, ["seed", "base_lr"])) == 0
+    assert n_rehearsals(lambda: store.read_columns(path, ["split", "seed"])) == 0
+    assert n_rehearsals(lambda: store.load(path)) == 0
     os.utime(path, ns=(0, 0))
     assert n_rehearsals(lambda: store.load(path)) == 1
     store.write(make_dataset(n_cells=6, seed=1), path, overwrite=True)
