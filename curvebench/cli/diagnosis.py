@@ -187,7 +187,7 @@ def calibrate(
     from curvebench.data.store import check_target, load, publish
     from curvebench.diagnosers.learned.models import load_model
     from curvebench.diagnosis import default_library
-    from curvebench.diagnosis.calibration import COUNTS, Answers, ask, calibrated, frontier, judged, within
+    from curvebench.diagnosis.calibration import BESIDE, COUNTS, Answers, ask, calibrated, frontier, judged, within
     from curvebench.diagnosis.judging import DEFAULT_MODEL
 
     if output is not None:
@@ -210,10 +210,11 @@ def calibrate(
     curves = {split: frontier(said) for split, said in allowed.items()}
     chosen = {split: judged(said, limits.min_probability) for split, said in allowed.items()}
     by_set = {name: judged(within(said, limits), limits.min_probability) for (_, name), said in of_set.items()}
-    by_rate = {
-        f"{split}, {what} rate": judged(said.select(said.has_rate == has_rate), limits.min_probability)
+    by_channel = {
+        f"{split}, {what} {channel}": judged(said.select(said.is_shown[:, i] == is_shown), limits.min_probability)
         for split, said in allowed.items()
-        for what, has_rate in (("with", True), ("without", False))
+        for i, channel in enumerate(BESIDE)
+        for what, is_shown in (("with", True), ("without", False))
     }
     counts = {
         count: [judged(said.select(said.n_points == count), limits.min_probability) for said in answers.values()]
@@ -227,7 +228,7 @@ def calibrate(
                 "limits": asdict(limits),
                 "chosen": {split: asdict(point) for split, point in chosen.items()},
                 "by_set": {name: asdict(point) for name, point in by_set.items()},
-                "by_rate": {name: asdict(point) for name, point in by_rate.items()},
+                "by_channel": {name: asdict(point) for name, point in by_channel.items()},
                 "curves": {split: [asdict(point) for point in points] for split, points in curves.items()},
                 "by_points": {str(count): [asdict(point) for point in points] for count, points in counts.items()},
             }
@@ -239,7 +240,7 @@ def calibrate(
             "fewest points": limits.min_points,
             "greatest novelty": f"{limits.max_novelty:.2f}",
             **{f"on {split}": _in_words(point) for split, point in chosen.items()},
-            **{f"on {name}": _in_words(point) for name, point in {**by_set, **by_rate}.items()},
+            **{f"on {name}": _in_words(point) for name, point in {**by_set, **by_channel}.items()},
         }
     )
     numbers = [Column(f"{what} {split}", is_number=True) for split in answers for what in ("judged", "right")]

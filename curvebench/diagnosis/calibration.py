@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from curvebench.data.dataset import Dataset, joint_sha256
-from curvebench.diagnosers.learned.as_logged import logged_in
+from curvebench.diagnosers.learned.relogged import logged_in
 from curvebench.diagnosis.precedents import Library, novelties
 from curvebench.diagnosis.verdict import Limits
 from curvebench.spec import CHANNELS, OTHER, TRACKS, Bool, Diagnoser, Float, InputError, Int
@@ -26,6 +26,9 @@ COUNTS: tuple[int, ...] = (3, 4, 5, 6, 8, 12, 20, 40, 80, 127)
 
 MOST_UNLIKE = 0.02
 """Share of the held-out curves that are more novel than the limit."""
+
+BESIDE: tuple[str, ...] = ("val_loss", "grad_norm", "learning_rate")
+"""Channels that some logs have and others lack."""
 
 THRESHOLDS: tuple[float, ...] = tuple(round(0.3 + 0.02 * i, 2) for i in range(35))
 """Probabilities that are tried as the least."""
@@ -40,7 +43,7 @@ class Answers:
 
     Attributes:
         n_points: (n_logs,) of each log.
-        has_rate: (n_logs,) bool, whether the diagnoser was shown the learning rate.
+        is_shown: (n_logs, 3) bool, which of `BESIDE` the diagnoser was shown.
         probability: (n_logs,) of the likeliest diagnosis.
         novelty: (n_logs,) see `Precedents`.
         is_right: (n_logs,) bool, whether the likeliest is right.
@@ -48,7 +51,7 @@ class Answers:
     """
 
     n_points: Int
-    has_rate: Bool
+    is_shown: Bool
     probability: Float
     novelty: Float
     is_right: Bool
@@ -84,7 +87,7 @@ def ask(dataset: Dataset, split: str, diagnoser: Diagnoser, library: Library) ->
 
     Every run is logged with every second of `COUNTS`, one as means and the next as samples in turn, neither with the
     loss before any update, which few logs have. What a diagnoser may lack is hidden from it, but for the learning rate
-    of every second run: logs have little else, and some have that.
+    and the validation loss of every second run and the gradient norm of every fourth, as some logs have them.
 
     Raises:
         InputError: the split has no such runs.
@@ -95,14 +98,16 @@ def ask(dataset: Dataset, split: str, diagnoser: Diagnoser, library: Library) ->
         raise InputError(f"The split {split} has no runs to calibrate on.")
     track = getattr(diagnoser, "track", "curve")
     X = part.to_numpy3d(track=track)
+    row = np.arange(len(X))
+    shown = {"learning_rate": row % 2 == 1, "val_loss": row // 8 % 2 == 1, "grad_norm": row // 16 % 4 == 3}
     for channel in set(getattr(diagnoser, "may_lack", ())) & set(TRACKS[track]):
-        X[slice(None, None, 2) if channel == "learning_rate" else slice(None), TRACKS[track].index(channel)] = np.nan
+        X[~shown.get(channel, np.zeros(len(X), dtype=np.bool_)), TRACKS[track].index(channel)] = np.nan
     accepted = (part["accepted"] > 0) & (part.labels != OTHER)[:, None]
     asked = [
         _asked(X[rows], accepted[rows], diagnoser, library, count, mean=mean)
         for turn, count in enumerate(COUNTS)
         for mean in (False, True)
-        for rows in (np.flatnonzero((np.arange(len(X)) // 2 + turn + 2 * mean) % 4 == 0),)
+        for rows in (np.flatnonzero((row // 2 + turn + 2 * mean) % 4 == 0),)
         if len(rows)
     ]
     answers = Answers.joined(asked)
@@ -114,10 +119,10 @@ def _asked(X: Float, accepted: Bool, diagnoser: Diagnoser, library: Library, cou
     seen = logged_in(X if mean else X[:, :, 1:], count, mean=mean).astype(np.float32)
     said = np.asarray(diagnoser.predict_proba(seen))
     is_right = accepted[np.arange(len(said)), said.argmax(axis=1)]
-    rate = CHANNELS.index("learning_rate")
-    has_rate = np.asarray(np.isfinite(X[:, rate : rate + 1]).any(axis=(1, 2)))  # no channel, no rate
+    is_known = np.isfinite(X).any(axis=2)
+    is_shown = np.pad(is_known, ((0, 0), (0, len(CHANNELS) - is_known.shape[1])))[:, [*map(CHANNELS.index, BESIDE)]]
     novelty = novelties(library, seen[:, 0], count)
-    return Answers(np.full(len(said), count), has_rate, said.max(axis=1), novelty, is_right, np.ones(len(said)))
+    return Answers(np.full(len(said), count), is_shown, said.max(axis=1), novelty, is_right, np.ones(len(said)))
 
 
 def calibrated(answers: Answers, datasets: Sequence[Dataset], model_sha256: str, accuracy: float = ACCURACY) -> Limits:

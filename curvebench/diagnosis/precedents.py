@@ -100,7 +100,7 @@ def precedents(library: Library, curve: Float, n_points: int) -> Precedents:
     """
     known = _described(library, min(n_points, N_POINTS))
     distance = _between(_description(np.asarray(curve)[None]), known.descriptions)
-    rows = _nearest_of_each(distance[0], library.group)[:N_NEIGHBOURS]
+    rows = known.rows[_nearest_of_each(distance[0], library.group[known.rows])[:N_NEIGHBOURS]]
     labels = tuple(str(label) for label in library.dataset.labels[rows])
     return Precedents(tuple(rows.tolist()), labels, float(_novelty(distance, library, known)[0]))
 
@@ -117,14 +117,14 @@ def _novelty(distance: Float, library: Library, known: _Described) -> NDArray[np
     So a curve where runs are sparse is not called new for that; as the local outlier factor (Breunig et al. 2000).
 
     Args:
-        distance: (n_curves, n_runs).
+        distance: (n_curves, n_descriptions).
         library: the runs.
         known: their descriptions.
 
     Returns:
         (n_curves,).
     """
-    nearest = _of_groups(distance, library.group)
+    nearest = _of_groups(distance, library.group[known.rows])
     order = np.argsort(nearest, axis=1, kind="stable")[:, :N_NEIGHBOURS]
     reach = np.take_along_axis(nearest, order[:, -1:], axis=1)[:, 0]
     return np.asarray(reach / np.median(known.reach[order], axis=1))
@@ -155,24 +155,38 @@ class _Described:
     """A library as it would look in logs of one number of points.
 
     Attributes:
-        descriptions: (n_runs, n_features).
+        rows: (n_descriptions,) the run that each describes: first every one as a whole, then those that exploded until
+            they had, for a person stops such a run, and its log ends there.
+        descriptions: (n_descriptions, n_features).
         reach: (n_groups,) how far the runs of a group are from their last neighbour among other problems, on average.
     """
 
+    rows: Int
     descriptions: Float
     reach: Float
 
 
 @lru_cache(maxsize=16)
 def _described(library: Library, n_points: int) -> _Described:
-    loss = library.dataset["train_loss"][:, None, :]
-    logged = loss if n_points >= loss.shape[2] else at_points(loss[:, :, 1:], n_points)
-    found = _description(at_points(logged, N_POINTS)[:, 0])
-    is_own = library.problem[:, None] == library.problem
-    nearest = _of_groups(np.where(is_own, np.inf, _between(found, found)), library.group)
+    loss = library.dataset["train_loss"]
+    is_lost = log_curves(loss) >= HIGHEST
+    exploded_at = np.where(is_lost.any(axis=1), is_lost.argmax(axis=1), -1)
+    rows, logged = [np.arange(len(loss))], [_logged(loss, n_points)]
+    for end in np.unique(exploded_at[exploded_at >= 0]):
+        rows.append(np.flatnonzero(exploded_at == end))
+        logged.append(_logged(loss[rows[-1], : end + 1], n_points))
+    row, found = np.concatenate(rows), _description(np.concatenate(logged))
+    group, problem = library.group[row], library.problem[row]
+    nearest = _of_groups(np.where(problem[:, None] == problem, np.inf, _between(found, found)), group)
     reach = np.sort(nearest, axis=1)[:, :N_NEIGHBOURS][:, -1]
-    means = np.bincount(library.group, weights=reach) / np.bincount(library.group)
-    return _Described(found, np.maximum(means, LEAST_REACH))
+    means = np.bincount(group, weights=reach) / np.bincount(group)
+    return _Described(row, found, np.maximum(means, LEAST_REACH))
+
+
+def _logged(losses: Float, n_points: int) -> NDArray[np.float64]:
+    """Losses (n_curves, any number of points) as means at so many points, at `N_POINTS`."""
+    is_all = n_points >= losses.shape[1]
+    return at_points(at_points(losses[:, None, 0 if is_all else 1 :], n_points), N_POINTS)[:, 0]
 
 
 def _of_groups(distance: Float, group: Int) -> NDArray[np.float64]:

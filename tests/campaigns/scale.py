@@ -1,7 +1,7 @@
 """Measurements of docs/scale.md, each by one command; whoever runs it needs the extras ray and dask.
 
     python tests/campaigns/scale.py throughput quick    shards per second of each backend with 1 and 2 workers
-    python tests/campaigns/scale.py throughput core 10  the same with a tenth of the problem instances of `core`
+    python tests/campaigns/scale.py throughput core 20  the same with a twentieth of the problem instances of `core`
     python tests/campaigns/scale.py hosts       two hosts in network namespaces, one killed or cut off (root, iproute2)
     python tests/campaigns/scale.py memory      peak memory of evaluating a folder and the same rows as one file
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from pathlib import Path
@@ -31,7 +32,9 @@ def test_a_verdict_in_words(exploding):
     assert lines[0] == "The run: lr_too_high"
     said = {line[:15].strip(): line[17:] for line in lines[1:]}
     assert said["remedy"].startswith("Start again with the learning rate times 0.0")
-    assert said["precedents"].startswith("of the 10 most similar runs")
+    assert re.match(
+        r"of the (\d+) most similar runs where it was tried it helped \d+%, median gain 0\.\d\d ", said["precedents"]
+    )
     assert said["read"] == "Not finite, and left as logged: 20 of 32 loss values."
 
 

@@ -36,7 +36,7 @@ class Says:
 
 
 def test_what_ships_is_small_and_belongs_together():
-    assert DEFAULT_MODEL.stat().st_size < 1_000_000
+    assert DEFAULT_MODEL.stat().st_size < 2_000_000
     origin, limits = default_diagnoser().origin, default_limits()
     assert (origin.kind, origin.track) == ("as-logged", "config")
     assert set(origin.diagnoses) == set(DIAGNOSES)
@@ -112,9 +112,17 @@ def test_a_diagnoser_that_fails_is_a_sentence():
         diagnose(FALL, lambda curve: "broken")
 
 
-def test_the_unit_of_the_loss_plays_no_part():
+def test_the_unit_of_the_loss_plays_no_part_in_what_is_similar():
     small, large = (diagnose(scale * FALL.train_loss) for scale in (1.0, 1000.0))
-    assert small.probabilities == pytest.approx(large.probabilities, abs=1e-6)
+    assert small.precedents.rows == large.precedents.rows
+    assert small.precedents.novelty == pytest.approx(large.precedents.novelty)
+
+
+def test_a_loss_that_guesses_is_not_one_that_has_converged():
+    flat = 1 + 0.002 * np.random.default_rng(0).standard_normal(40)
+    guessing, converged = (diagnose(level * flat).probabilities for level in (np.log(10), 0.05))
+    assert converged["healthy"] > 2 * guessing["healthy"]
+    assert guessing["lr_too_high"] > 2 * converged["lr_too_high"]
 
 
 @settings(deadline=None)  # the similar runs are described anew for each number of points

@@ -7,8 +7,10 @@ import pytest
 
 from curvebench.data.shipped import SHIPPED, locate
 from curvebench.data.store import load
+from curvebench.diagnosers.learned.series import at_points
 from curvebench.diagnosis import N_POINTS, default_library
 from curvebench.diagnosis.precedents import N_NEIGHBOURS, _description, novelties, precedents, tried_on
+from curvebench.diagnosis.verdict import default_limits
 from curvebench.remedies import gain
 from curvebench.spec import NO_REMEDY, Action, Remedy
 
@@ -70,6 +72,19 @@ def test_what_is_new_is_novel():
 def test_novelty_has_no_unit():
     curve = np.geomspace(2.3, 0.4, N_POINTS)
     assert precedents(LIBRARY, 1000 * curve, 40).novelty == pytest.approx(precedents(LIBRARY, curve, 40).novelty)
+
+
+@pytest.mark.parametrize("lost", [1e3, 1e18, np.nan])
+def test_a_log_that_ends_as_it_explodes_is_not_new(lost):
+    """The runs of a data set go on after they explode; a person stops, and the log is another curve as a whole."""
+    ends = np.argmax(~(10 * LOSS[:, :1] > LOSS), axis=1)  # 0 where it never does
+    row = int(np.flatnonzero(ends >= 10)[0])
+    end = int(ends[row])
+    curve = at_points(LOSS[row][None, None, : end + 1], N_POINTS)[0, 0]
+    curve[-1] = lost * LOSS[row][0]
+    found = precedents(LIBRARY, curve, N_POINTS)
+    assert found.novelty < default_limits().max_novelty
+    assert row in found.rows
 
 
 def test_gains_are_those_of_the_outcomes():

@@ -8,33 +8,33 @@ brought to one number of points before it is judged.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curvebench.diagnosers.learned import trees
-from curvebench.diagnosers.learned.boosting import Boosting, _scores, make_trees
-from curvebench.diagnosers.learned.calibration import fitted_sharpness
+from curvebench.diagnosers.learned.boosting import Boosting, grown, make_trees
 from curvebench.diagnosers.learned.descriptions import describe
-from curvebench.diagnosers.learned.series import RATE, at_points
-from curvebench.spec import Float, Int
+from curvebench.diagnosers.learned.relogged import GRADIENT, N_POINTS, VALIDATION, logged_anew
+from curvebench.diagnosers.learned.series import RATE, at_points, resampled
+from curvebench.spec import CHANNELS, Float, Int
 
-N_POINTS = 128
-"""Points that every curve is brought to."""
-
-N_TIMES = 3
+N_TIMES = 5
 """Times that every curve is shown: once as it is, else logged anew."""
 
-COUNTS = (2, 3, 4, 5, 6, 8, 10, 14, 20, 28, 40, 60, 90, 127)
-"""Numbers of points of what is logged anew."""
+N_ITERATIONS, N_LEAVES, SHARE_OF_FEATURES = 300, 16, 0.25
+"""More and larger trees than `Boosting` grows, each split with a fresh quarter of the features to choose from: there is
+more to learn from, and many features are alike."""
 
-N_LEAVES, SHARE_OF_FEATURES = 16, 0.25
-"""Larger trees than `Boosting` grows, each split with a fresh quarter of the features to choose from: there is more to
-learn from, and many features are alike."""
+HIDDEN: Mapping[int, float] = {RATE: 0.5, VALIDATION: 0.5, GRADIENT: 0.7}
+"""Channel -> share of what the trees are grown on that does not show it."""
 
-HIDDEN = 0.5
-"""Share of what the trees are grown on that does not show the learning rate."""
+RESCALED, LARGEST_SCALE = 0.25, 2.0
+"""Share of what the trees are grown on whose losses are in some other unit; decades by which that differs at most."""
+
+CHANCE = np.log([2, 3, 4, 5, 10, 100, 1000])
+"""Cross entropy of a guess among the usual numbers of classes, in nats."""
 
 N_RATES, LOWEST_RATE, UNKNOWN = 12, 6.0, 1.0
 """Points at which the shape of the rate is looked at, decades below its highest where it ends, what stands for none."""
@@ -42,32 +42,22 @@ N_RATES, LOWEST_RATE, UNKNOWN = 12, 6.0, 1.0
 STRAIGHT, LEAST_FALL = 1e-5, 1e-6
 """Bends and falls, as shares of the loss, below which there is none: single precision has no more digits."""
 
-SMOOTHED, NOISED, CUT = 0.2, 0.1, 0.15
-"""Shares of what is logged anew that are smoothed, noised or cut short too."""
 
-MEANS, WITH_START = 0.7, 0.2
-"""Shares that are means since the last line; of the others, samples, that begin with the loss before any update."""
+DECIMALS = 5
+"""Of every feature."""
 
-DECIMALS, UNROUNDED = (2, 3, 4), 0.4
-"""Decimals of a loss as it is printed, drawn for what is logged anew; a share that has all of them."""
-
-LEAST_CUT = 0.4
-"""What is cut short keeps at least this share of its points."""
-
-LARGEST_NOISE = 0.1
-"""Largest standard deviation of the logarithm of the noise."""
-
-HEAVIEST_MEAN = 0.9
-"""Largest weight of the past in a running mean, as trackers smooth."""
+NOWHERE, UNKNOWN_CURVE = 12.0, -20.0
+"""Decades at which a curve stands where it is not finite; what stands for the features of a curve that is not there."""
 
 
 class AsLogged(Boosting):
-    """`Boosting` on curves that were logged in many ways, with the shape of the learning rate where a log has it.
+    """`Boosting` on curves that were logged in many ways, and on what else a log has.
 
-    Of the channels of its track it looks at the training loss, and at the learning rate as a share of its highest. The
-    others may be NaN throughout, and so may the rate, since few logs have it: in half of what the trees are grown on
-    it is hidden. Diagnoses weigh as often as they occur, unlike in `Boosting`: what is asked for is how sure the
-    likeliest one is, and trees on balanced weights are sure too seldom.
+    It looks at the training loss, its unit included: a loss that stays at 2.3 guesses among ten classes. Where a log
+    has them it looks at the validation loss, the gradient norm and the shape of the learning rate. Few logs have all,
+    so each is hidden in many of the curves that the trees are grown on, and all but the training loss may be NaN
+    throughout, or missing on smaller tracks. Diagnoses weigh as often as they occur, unlike in `Boosting`: what is
+    asked for is how sure the likeliest one is, and trees on balanced weights are sure too seldom.
     """
 
     track = "config"
@@ -75,31 +65,133 @@ class AsLogged(Boosting):
 
     def learn(self, X: Float, codes: Int) -> dict[str, Any]:
         """Grow trees on every curve `N_TIMES`, its copies one after the other; arguments as `Learned.learn`."""
-        rng = np.random.default_rng(0)
+        X, rng = _with_all_channels(X), np.random.default_rng(0)
         shown = np.stack([at_points(X, N_POINTS), *(logged_anew(X, rng) for _ in range(N_TIMES - 1))], axis=1)
         shown = shown.reshape(-1, *shown.shape[2:])
-        shown[rng.random(len(shown)) < HIDDEN, RATE:] = np.nan
-        features, codes = self.features(shown), np.repeat(codes, N_TIMES)
-        sharpness = fitted_sharpness(
-            lambda known, asked: _scores(_grown(features[known], codes[known]), features[asked]), codes
+        for channel, share in HIDDEN.items():
+            shown[rng.random(len(shown)) < share, channel] = np.nan
+        decades = rng.uniform(-LARGEST_SCALE, LARGEST_SCALE, len(shown)) * (rng.random(len(shown)) < RESCALED)
+        shown[:, :RATE] *= 10.0 ** decades[:, None, None]
+        return self.learn_from(self.features(shown), np.repeat(codes, N_TIMES))
+
+    def grow(self, features: Float, codes: Int) -> dict[str, Any]:
+        """As `Boosting.grow`, with more and larger trees and all curves alike."""
+        boosted = make_trees().set_params(
+            max_iter=N_ITERATIONS, max_leaf_nodes=N_LEAVES, max_features=SHARE_OF_FEATURES
         )
-        return {**_grown(features, codes), "sharpness": sharpness}
+        return grown(boosted, features, codes)
 
     def features(self, X: Float) -> NDArray[np.float64]:
-        """`describe` of the training loss at `N_POINTS` points, the shape of the rate, and `proportions`."""
-        X = at_points(X, N_POINTS)
-        rate = [shape_of_rate(X[:, RATE])] if X.shape[1] > RATE else []
-        return np.column_stack([describe(X[:, :1]), *rate, proportions(X[:, 0])])
+        """All that is looked at of curves (n_curves, n_channels, n_points), at `N_POINTS` points; finite.
+
+        Rounded, so that a number that is nothing but rounding errors is zero: trees split there.
+        """
+        X = at_points(_with_all_channels(X), N_POINTS)
+        losses = X[:, 0]
+        features: NDArray[np.float64] = np.column_stack(
+            [
+                describe(X[:, :1]),
+                shape_of_rate(X[:, RATE]),
+                proportions(losses),
+                levels(losses),
+                _where_known(X[:, VALIDATION], gaps(losses, X[:, VALIDATION])),
+                _where_known(X[:, GRADIENT], slopes(losses, X[:, GRADIENT])),
+            ]
+        )
+        return features.round(DECIMALS)
 
 
-def _grown(features: Float, codes: Int) -> dict[str, Any]:
-    """The arrays of the trees, and the score of each class before any of them."""
-    boosted = make_trees().set_params(max_leaf_nodes=N_LEAVES, max_features=SHARE_OF_FEATURES)
-    boosted.fit(features, codes)
-    baseline = boosted._baseline_prediction.ravel()  # there is no public way to the trees; a test compares the answers
-    if len(baseline) == 1:  # two classes have one score, that of the second against the first
-        baseline = np.array([0.0, *baseline])
-    return {**trees.from_boosting(boosted._predictors), "baseline": baseline}
+def _with_all_channels(X: Float) -> NDArray[np.float64]:
+    """Curves of any track as those of `config`; NaN in the channels that it does not show."""
+    made = np.full((len(X), len(CHANNELS), np.shape(X)[2]), np.nan)
+    made[:, : np.shape(X)[1]] = X
+    return made
+
+
+def _where_known(curves: Float, features: Float) -> Float:
+    """Features of curves, (n_curves, n_features); `UNKNOWN_CURVE` for curves that are not finite anywhere."""
+    return np.where(np.isfinite(curves).any(axis=1, keepdims=True), features, UNKNOWN_CURVE)
+
+
+def _decades(curves: Float) -> NDArray[np.float64]:
+    """Logarithms to base ten, `NOWHERE` of what is not finite."""
+    is_lost = ~np.isfinite(curves)
+    return np.where(is_lost, NOWHERE, np.log10(np.clip(np.where(is_lost, 1.0, curves), 1e-30, 1e30)))
+
+
+def levels(losses: Float) -> NDArray[np.float64]:
+    """How high a loss lies, in its unit.
+
+    Args:
+        losses: (n_curves, n_points), NaN and inf as they happened.
+
+    Returns:
+        (n_curves, 7) float64 decades: the first point, the median of the last twentieth, the lowest, the median and the
+        highest point, as far as they are finite and positive; from the median and from the first point to the nearest
+        level of `CHANCE`.
+    """
+    is_known = np.isfinite(losses) & (losses > 0)
+    is_known[~is_known.any(axis=1)] = True  # nothing is known there; whatever comes out of it is `NOWHERE`
+    known = np.where(is_known, _decades(losses), np.nan)
+    n_last = max(1, losses.shape[1] // 20)
+    ends = known[:, -n_last:]
+    ends = np.where(np.isnan(ends).all(axis=1, keepdims=True), NOWHERE, ends)
+    first = np.where(is_known[:, 0], _decades(losses[:, 0]), NOWHERE)
+    median = np.nanmedian(known, axis=1)
+    highest, lowest = np.nanmax(known, axis=1), np.nanmin(known, axis=1)
+    to_chance = [np.abs(level[:, None] - np.log10(CHANCE)).min(axis=1) for level in (median, first)]
+    return np.column_stack([first, np.nanmedian(ends, axis=1), lowest, median, highest, *to_chance])
+
+
+def gaps(losses: Float, val_losses: Float) -> NDArray[np.float64]:
+    """How the validation loss runs, by itself and above the training loss.
+
+    Args:
+        losses: (n_curves, n_points), NaN and inf as they happened.
+        val_losses: the same of the validation loss.
+
+    Returns:
+        (n_curves, 28) float64 decades: above the training loss and above its own start, each at 12 points; the end
+        above the lowest; when it is lowest, as a share; noise in both halves.
+    """
+    train, val = _decades(losses), _decades(val_losses)
+    return np.column_stack(
+        [
+            resampled(np.clip(val - train, -NOWHERE, NOWHERE), 12),
+            _own_course(val, 12),
+            val[:, -6:].mean(axis=1) - val.min(axis=1),
+            val.argmin(axis=1) / val.shape[1],
+            *_roughness(val),
+        ]
+    )
+
+
+def slopes(losses: Float, grad_norms: Float) -> NDArray[np.float64]:
+    """How the norm of the gradient runs, by itself and against the loss.
+
+    Neither has a unit: norms depend on the number of parameters.
+
+    Args:
+        losses: (n_curves, n_points), NaN and inf as they happened.
+        grad_norms: the same of the norms.
+
+    Returns:
+        (n_curves, 20) float64 decades: above its start at 12 points; its share of the loss above what it was at the
+        start at 6 points; noise in both halves.
+    """
+    loss, norm = _decades(losses), _decades(grad_norms)
+    return np.column_stack([_own_course(norm, 12), _own_course(norm - loss, 6), *_roughness(norm)])
+
+
+def _own_course(logs: Float, n_points: int) -> NDArray[np.float64]:
+    """Above the start, (n_curves, n_points)."""
+    return resampled(np.clip(logs - logs[:, :1], -NOWHERE, NOWHERE), n_points)
+
+
+def _roughness(logs: Float) -> list[Float]:
+    """Decades of the standard deviation of second differences, in both halves."""
+    halves = np.array_split(np.diff(logs, n=2, axis=1), 2, axis=1)
+    return [np.log10(np.maximum(half.std(axis=1), LEAST_FALL)) for half in halves]
 
 
 def proportions(losses: Float) -> NDArray[np.float64]:
@@ -153,86 +245,3 @@ def shape_of_rate(rates: Float) -> NDArray[np.float64]:
     below = np.where(is_known, np.maximum(logs - np.where(np.isfinite(highest), highest, 0.0), -LOWEST_RATE), np.nan)
     shape = at_points(below[:, None], N_RATES)[:, 0]
     return np.where(np.isnan(shape), UNKNOWN, shape)
-
-
-def logged_anew(X: Float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Each curve as some other log would have it, brought to `N_POINTS` points.
-
-    Args:
-        X: (n_curves, n_channels, n_points), NaN and inf as they happened.
-        rng: draws how each is logged.
-
-    Returns:
-        (n_curves, n_channels, N_POINTS) float64.
-    """
-    X = at_points(X, N_POINTS)
-    n = len(X)
-    count, is_mean, has_start = rng.choice(COUNTS, n), rng.random(n) < MEANS, rng.random(n) < WITH_START
-    smoothing = np.where(rng.random(n) < SMOOTHED, rng.uniform(0.3, HEAVIEST_MEAN, n), 0.0)
-    noise = np.where(rng.random(n) < NOISED, rng.uniform(0.0, LARGEST_NOISE, n), 0.0)
-    share = np.where(rng.random(n) < CUT, rng.uniform(LEAST_CUT, 1.0, n), 1.0)
-    decimals = np.where(rng.random(n) < UNROUNDED, -1, rng.choice(DECIMALS, n))
-    kept = np.maximum(2, np.round(share * N_POINTS)).astype(np.intp)
-    X[:, :RATE] = running_mean(X[:, :RATE], smoothing) * np.exp(
-        noise[:, None, None] * rng.standard_normal(X[:, :RATE].shape)
-    )
-    made = np.empty_like(X)
-    ways = list(zip(kept.tolist(), count.tolist(), is_mean.tolist(), (has_start | is_mean).tolist(), strict=True))
-    of_way: dict[tuple[int, int, bool, bool], list[int]] = {}
-    for row, way in enumerate(ways):
-        of_way.setdefault(way, []).append(row)
-    for (length, points, mean, start), rows in of_way.items():
-        lines = log_lines(X[rows, :, (0 if start else 1) : length], points, mean=mean)
-        lines[:, :RATE] = _printed(lines[:, :RATE], decimals[rows])
-        made[rows] = at_points(lines, N_POINTS)
-    return made
-
-
-def logged_in(X: Float, n_points: int, *, mean: bool) -> NDArray[np.float64]:
-    """Curves as a log of about so many points has them, brought back to `N_POINTS`; arguments as `log_lines`."""
-    return at_points(log_lines(X, n_points, mean=mean), N_POINTS)
-
-
-def log_lines(X: Float, n_points: int, *, mean: bool) -> NDArray[np.float64]:
-    """Curves as a log of about so many points has them.
-
-    Args:
-        X: (n_curves, n_channels, any number of points but none).
-        n_points: of the log; it has no more than the curve.
-        mean: whether the log has means since its last line, without the loss before any update; else samples.
-
-    Returns:
-        (n_curves, n_channels, about n_points) float64.
-    """
-    n_given = X.shape[2]
-    if mean and n_given > 1:
-        return at_points(X[:, :, 1:], min(n_points, n_given - 1))
-    return np.array(X[:, :, :: max(1, n_given // n_points)], dtype=np.float64)
-
-
-def _printed(losses: Float, decimals: Int) -> Float:
-    """Losses (n_curves, ...) with so many decimals, (n_curves,); all of them where that is negative."""
-    unit = 10.0 ** -decimals[:, None, None]
-    return np.where(decimals[:, None, None] < 0, losses, np.round(losses / unit) * unit)
-
-
-def running_mean(X: Float, weight: Float) -> NDArray[np.float64]:
-    """Exponential running means along the last axis, each begun with the first value.
-
-    Args:
-        X: (n_curves, n_channels, n_points).
-        weight: (n_curves,) of the past, in [0, 1); 0 changes nothing.
-
-    Returns:
-        (n_curves, n_channels, n_points) float64; what is not finite stays, and is left out of what follows.
-    """
-    means = np.array(X, dtype=np.float64)
-    is_finite = np.isfinite(means)
-    past, has_past = np.zeros(means.shape[:2]), np.zeros(means.shape[:2], dtype=np.bool_)
-    for point in range(means.shape[2]):
-        is_now = is_finite[:, :, point]
-        now = np.where(is_now, means[:, :, point], 0.0)
-        mixed = np.where(has_past, weight[:, None] * past + (1 - weight[:, None]) * now, now)
-        means[:, :, point] = np.where(is_now, mixed, means[:, :, point])
-        past, has_past = np.where(is_now, mixed, past), has_past | is_now
-    return means

@@ -33,12 +33,19 @@ class Boosting(Learned):
         return describe(X)
 
     def learn(self, X: Float, codes: Int) -> dict[str, Any]:
-        """Grow the trees twice, to calibrate and to keep; arguments as `Learned.learn`."""
-        features = self.features(X)
+        """What is learned of the features of the curves; arguments as `Learned.learn`."""
+        return self.learn_from(self.features(X), codes)
+
+    def learn_from(self, features: Float, codes: Int) -> dict[str, Any]:
+        """Grow the trees twice, to calibrate and to keep."""
         sharpness = fitted_sharpness(
-            lambda known, asked: _scores(_grown(features[known], codes[known]), features[asked]), codes
+            lambda known, asked: _scores(self.grow(features[known], codes[known]), features[asked]), codes
         )
-        return {**_grown(features, codes), "sharpness": sharpness}
+        return {**self.grow(features, codes), "sharpness": sharpness}
+
+    def grow(self, features: Float, codes: Int) -> dict[str, Any]:
+        """Arrays of the trees, and the score of each class before any of them."""
+        return grown(make_trees(), features, codes, balanced_weights(codes))
 
     def judge(self, arrays: Mapping[str, Array], X: Float) -> NDArray[np.float64]:
         """Softmax of the sharpened sums over the trees."""
@@ -67,10 +74,9 @@ def make_trees(class_weight: str | None = None) -> Any:
     )
 
 
-def _grown(features: Float, codes: Int) -> dict[str, Any]:
-    """The arrays of the trees, and the score of each class before any of them."""
-    boosted = make_trees()
-    boosted.fit(features, codes, sample_weight=balanced_weights(codes))
+def grown(boosted: Any, features: Float, codes: Int, weights: Float | None = None) -> dict[str, Any]:
+    """Arrays of the trees that a classifier of `make_trees` grows, and the score of each class before any of them."""
+    boosted.fit(features, codes, sample_weight=weights)
     baseline = boosted._baseline_prediction.ravel()  # there is no public way to the trees; a test compares the answers
     if len(baseline) == 1:  # two classes have one score, that of the second against the first
         baseline = np.array([0.0, *baseline])

@@ -9,16 +9,23 @@ from hypothesis import strategies as st
 
 from curvebench.diagnosers.learned.as_logged import (
     LOWEST_RATE,
-    N_POINTS,
     N_RATES,
     UNKNOWN,
+    UNKNOWN_CURVE,
     AsLogged,
+    gaps,
+    levels,
+    proportions,
+    shape_of_rate,
+    slopes,
+)
+from curvebench.diagnosers.learned.relogged import (
+    N_POINTS,
     log_lines,
     logged_anew,
     logged_in,
-    proportions,
+    quieter,
     running_mean,
-    shape_of_rate,
 )
 from curvebench.diagnosers.learned.series import at_points
 
@@ -29,8 +36,9 @@ def curves(n_points: int, n: int = 5) -> np.ndarray:
 
 def test_means_leave_out_the_loss_before_any_update():
     X = curves(129)
-    means = X[:, :, 1:].reshape(5, 2, 4, 32).mean(axis=3)
-    np.testing.assert_allclose(logged_in(X, 4, mean=True), at_points(means, N_POINTS))
+    lines = X[:, :, 1:].reshape(5, 2, 4, 32).mean(axis=3)
+    lines[:, 1] = X[:, 1, [32, 64, 96, 128]]  # a validation loss is not a mean
+    np.testing.assert_allclose(logged_in(X, 4, mean=True), at_points(lines, N_POINTS))
     changed = X.copy()
     changed[:, :, 0] = 99.0
     np.testing.assert_array_equal(logged_in(changed, 4, mean=True), logged_in(X, 4, mean=True))
@@ -121,6 +129,28 @@ def test_the_running_mean_is_the_plain_one(values, weight):
     )
 
 
+def test_quieter_curves_keep_their_course():
+    rng = np.random.default_rng(0)
+    course = np.exp(-np.linspace(0, 3, 100))
+    X = course * np.exp(0.2 * rng.standard_normal((4, 2, 100)))
+    np.testing.assert_allclose(quieter(X, np.ones(4)), X)
+    quiet = quieter(X, np.full(4, 0.1))
+    noise = [np.diff(np.log(curves), n=2, axis=2).std() for curves in (X, quiet)]
+    assert noise[1] < 0.2 * noise[0]
+    np.testing.assert_allclose(quieter(np.tile(course, (1, 1, 1)), np.zeros(1))[0, 0], course, rtol=1e-9)
+    assert np.abs(np.log(quiet / course)).mean() < 0.6 * np.abs(np.log(X / course)).mean()
+
+
+@pytest.mark.parametrize("lost", [np.nan, np.inf, 0.0, -1.0])
+def test_what_is_lost_stays_as_it_was_in_a_quieter_curve(lost):
+    X = np.random.default_rng(0).uniform(0.5, 2, (2, 1, 60))
+    X[0, 0, 30:] = lost
+    quiet = quieter(X, np.full(2, 0.1))
+    np.testing.assert_array_equal(quiet[0, 0, 30:], X[0, 0, 30:])
+    assert (quiet[1] != X[1]).all()
+    assert (quiet[0, 0, :13] != X[0, 0, :13]).all()
+
+
 def test_no_weight_changes_nothing():
     X = curves(30)
     assert running_mean(X, np.zeros(5)) == pytest.approx(X)
@@ -137,12 +167,73 @@ def test_the_shape_of_the_rate_has_no_unit():
     np.testing.assert_allclose(shape[3, [0, -1]], [-1 / 23, -2 + 1 / 23])
 
 
-def test_only_loss_and_rate_are_looked_at():
+def test_the_unit_of_a_loss_is_seen_and_so_is_chance():
+    losses = np.array([[2.3026] * 40, [0.35] * 40, [np.nan] * 40, [50.0] * 20 + [np.inf] * 20, [0.0] * 40])
+    seen = levels(losses)
+    assert np.isfinite(seen).all()
+    assert seen[0, 5] < 1e-4 < 0.1 < seen[1, 5]
+    np.testing.assert_allclose(seen[1, :5], np.log10(0.35))
+    np.testing.assert_allclose(levels(10 * losses[:2])[:, :5], seen[:2, :5] + 1)
+    np.testing.assert_allclose(seen[3, [0, 2, 3, 4]], np.log10(50.0))
+
+
+def test_levels_are_the_plain_ones():
+    losses = np.random.default_rng(0).uniform(0.1, 5, (1, 60))
+    logs = np.log10(losses[0])
+    plain = [logs[0], np.median(logs[-3:]), logs.min(), np.median(logs), logs.max()]
+    np.testing.assert_allclose(levels(losses)[0, :5], plain)
+    chance = np.log10(np.log([2, 3, 4, 5, 10, 100, 1000]))
+    np.testing.assert_allclose(levels(losses)[0, 5:], [min(abs(at - chance)) for at in (np.median(logs), logs[0])])
+
+
+def test_a_gap_has_no_unit_and_a_gradient_no_size():
+    rng = np.random.default_rng(0)
+    losses, val, norm = rng.uniform(0.5, 2, (3, 4, N_POINTS))
+    np.testing.assert_allclose(gaps(7 * losses, 7 * val), gaps(losses, val), atol=1e-9)
+    np.testing.assert_allclose(slopes(7 * losses, 1000 * norm), slopes(losses, norm), atol=1e-9)
+    twice = gaps(losses, 2 * losses)
+    np.testing.assert_allclose(twice[:, :12], np.log10(2))
+    rising = gaps(losses, np.tile(np.linspace(1, 10, N_POINTS), (4, 1)))
+    np.testing.assert_array_equal(rising[:, 25], 0)
+    assert (rising[:, 24] > 0.9).all()
+
+
+@pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf, 0.0, -1.0])
+def test_features_of_whatever_is_logged_are_finite(lost):
+    X = np.abs(np.random.default_rng(0).normal(1, 0.1, (5, 5, 30)))
+    for channel in range(4):
+        X[channel, channel] = lost
+    X[4, :, 15:] = lost
+    assert np.isfinite(AsLogged().features(X)).all()
+
+
+def test_what_a_log_lacks_says_nothing_and_the_optimiser_never_does():
     X = np.abs(np.random.default_rng(0).normal(1, 0.1, (6, 5, 30)))
+    seen = AsLogged().features(X)
     other = X.copy()
-    other[:, [1, 2, 4]] = np.nan
     other[:, 3] *= 10
-    np.testing.assert_allclose(AsLogged().features(X), AsLogged().features(other), atol=1e-12)
-    other[:, 3] = np.nan
-    assert np.isfinite(AsLogged().features(other)).all()
-    assert (AsLogged().features(X) != AsLogged().features(other)).any()
+    other[:, 4] = np.nan
+    np.testing.assert_allclose(AsLogged().features(other), seen, atol=1e-12)
+    for channel, unknown in ((1, UNKNOWN_CURVE), (2, UNKNOWN_CURVE), (3, UNKNOWN)):
+        other = X.copy()
+        other[:, channel] = np.nan
+        hidden = AsLogged().features(other)
+        differs = (hidden != seen).any(axis=0)
+        assert differs.any()
+        assert (hidden[:, differs] == unknown).all()
+
+
+def test_trees_use_what_a_log_has_and_do_without(monkeypatch):
+    """Runs that only the validation loss tells apart."""
+    monkeypatch.setattr("curvebench.diagnosers.learned.as_logged.N_ITERATIONS", 20)
+    rng = np.random.default_rng(0)
+    X = np.exp(-np.linspace(0, 2, 40)) * rng.uniform(0.9, 1.1, (400, 5, 40))
+    is_overfit = np.arange(400) % 2 == 0
+    X[is_overfit, 1] *= np.linspace(1, 30, 40)
+    labels = np.where(is_overfit, "lr_too_high", "healthy")
+    fitted = AsLogged().fit(X, labels)
+    with_it, without = X.copy(), X.copy()
+    without[:, 1:] = np.nan
+    told = np.where(fitted.predict_proba(with_it)[:, 0] > 0.5, "lr_too_high", "healthy")
+    assert (told == labels).mean() > 0.99
+    assert np.abs(fitted.predict_proba(without)[:, 0] - 0.5).mean() < 0.2

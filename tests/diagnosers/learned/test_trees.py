@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-from curvebench.diagnosers.learned.as_logged import _grown as grown_for_logs
-from curvebench.diagnosers.learned.boosting import _grown, _scores
+from curvebench.diagnosers.learned.as_logged import AsLogged
+from curvebench.diagnosers.learned.boosting import Boosting, _scores
 from curvebench.diagnosers.learned.calibration import balanced_weights, softmax
 from curvebench.diagnosers.learned.trees import check_trees, from_boosting, from_forest, sum_over_trees
 
@@ -49,14 +49,14 @@ def test_boosting_grows_what_it_says(monkeypatch):
         max_iter=5, learning_rate=0.05, max_leaf_nodes=8, min_samples_leaf=50, l2_regularization=5, early_stopping=False
     ).fit(FEATURES, codes, sample_weight=balanced_weights(codes))
     np.testing.assert_allclose(
-        softmax(_scores(_grown(FEATURES, codes), ASKED)), reference.predict_proba(ASKED), atol=1e-12
+        softmax(_scores(Boosting().grow(FEATURES, codes), ASKED)), reference.predict_proba(ASKED), atol=1e-12
     )
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_trees_for_logs_are_what_they_say(n_classes, monkeypatch):
     """Larger than those of boosting, from shares of the features, and not balanced."""
-    monkeypatch.setattr("curvebench.diagnosers.learned.boosting.N_ITERATIONS", 5)
+    monkeypatch.setattr("curvebench.diagnosers.learned.as_logged.N_ITERATIONS", 5)
     codes = classes(n_classes)
     reference = HistGradientBoostingClassifier(
         max_iter=5,
@@ -69,7 +69,7 @@ def test_trees_for_logs_are_what_they_say(n_classes, monkeypatch):
         random_state=0,
     ).fit(FEATURES, codes)
     np.testing.assert_allclose(
-        softmax(_scores(grown_for_logs(FEATURES, codes), ASKED)), reference.predict_proba(ASKED), atol=1e-12
+        softmax(_scores(AsLogged().grow(FEATURES, codes), ASKED)), reference.predict_proba(ASKED), atol=1e-12
     )
 
 
