@@ -93,7 +93,7 @@ ROOMS = {
         "evaluation/audit/",
         "interchange/loading.py",
     ),
-    "scipy": ("cases/scores.py",),
+    "scipy": ("cases/scores.py", "diagnosers/learned/relogged.py"),
     "typer": ("cli/",),
     "rich": ("console.py",),
     "pytest": ("pytest_plugin.py",),

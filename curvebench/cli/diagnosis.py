@@ -187,7 +187,17 @@ def calibrate(
     from curvebench.data.store import check_target, load, publish
     from curvebench.diagnosers.learned.models import load_model
     from curvebench.diagnosis import default_library
-    from curvebench.diagnosis.calibration import BESIDE, COUNTS, Answers, ask, calibrated, frontier, judged, within
+    from curvebench.diagnosis.calibration import (
+        BESIDE,
+        COUNTS,
+        Answers,
+        ask,
+        calibrated,
+        frontier,
+        judged,
+        leaning,
+        within,
+    )
     from curvebench.diagnosis.judging import DEFAULT_MODEL
 
     if output is not None:
@@ -216,6 +226,7 @@ def calibrate(
         for i, channel in enumerate(BESIDE)
         for what, is_shown in (("with", True), ("without", False))
     }
+    leanings = {split: leaning(said, limits.min_probability) for split, said in allowed.items()}
     counts = {
         count: [judged(said.select(said.n_points == count), limits.min_probability) for said in answers.values()]
         for count in COUNTS
@@ -227,6 +238,7 @@ def calibrate(
             {
                 "limits": asdict(limits),
                 "chosen": {split: asdict(point) for split, point in chosen.items()},
+                "leaning": {split: asdict(point) for split, point in leanings.items()},
                 "by_set": {name: asdict(point) for name, point in by_set.items()},
                 "by_channel": {name: asdict(point) for name, point in by_channel.items()},
                 "curves": {split: [asdict(point) for point in points] for split, points in curves.items()},
@@ -241,6 +253,7 @@ def calibrate(
             "greatest novelty": f"{limits.max_novelty:.2f}",
             **{f"on {split}": _in_words(point) for split, point in chosen.items()},
             **{f"on {name}": _in_words(point) for name, point in {**by_set, **by_channel}.items()},
+            **{f"leaning, on {split}": _in_words(point, "get one") for split, point in leanings.items()},
         }
     )
     numbers = [Column(f"{what} {split}", is_number=True) for split in answers for what in ("judged", "right")]
@@ -258,9 +271,9 @@ def _cells(points: Sequence[Point]) -> list[str]:
     return [text for p in points for text in (f"{p.coverage:.1%}", "-" if p.accuracy is None else f"{p.accuracy:.1%}")]
 
 
-def _in_words(point: Point) -> str:
+def _in_words(point: Point, what: str = "are judged") -> str:
     right = "too few to tell how many rightly" if point.accuracy is None else f"{point.accuracy:.1%} of these rightly"
-    return f"{point.coverage:.1%} of the logs are judged, {right}"
+    return f"{point.coverage:.1%} of the logs {what}, {right}"
 
 
 def verdict_text(verdict: Verdict) -> str:
@@ -273,6 +286,8 @@ def verdict_text(verdict: Verdict) -> str:
         *(_line("evidence", sentence) for sentence in verdict.evidence),
         *(_line("no verdict", sentence) for sentence in verdict.abstains_because),
     ]
+    if verdict.leaning is not None:
+        lines.append(_line("leaning", verdict.leaning_in_words))
     if verdict.remedy is not None:
         lines.append(_line("remedy", verdict.advice))
     if found.share_improved is not None and found.median_gain is not None:

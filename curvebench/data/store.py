@@ -42,8 +42,9 @@ from curvebench.data.dataset import (
 )
 from curvebench.data.folder import MANIFEST, Folder, check_folder, check_names, column_shape, open_folder
 from curvebench.data.shipped import locate, suggestion
-from curvebench.processes import ChildFailed, OutOfMemory, TimedOut
-from curvebench.processes.rehearsal import RehearsalLimits, rehearse
+from curvebench.processes import ChildFailed
+from curvebench.processes.afresh import rehearse_afresh
+from curvebench.processes.rehearsal import ForkFailed, RehearsalLimits, rehearse
 from curvebench.spec import CheckFailed, CurveBenchError, InputError, UsageError
 
 FORMAT_NAME = "curvebench"
@@ -70,10 +71,6 @@ REHEARSAL_MEMORY = 1024**3
 REHEARSAL_SECONDS = 60.0
 REHEARSAL_BYTES_PER_SECOND = 1_000_000
 """A file is first read in a process of its own, which may take this long, and longer the longer the file is."""
-
-MOST_REHEARSALS = 4
-"""A fork of a program with threads of other libraries, say of Ray, may crash by itself; a file that crashes HDF5 does
-so every time."""
 
 MOST_REMEMBERED = 65_536
 """Files that a process remembers to have read well."""
@@ -535,7 +532,7 @@ def open_table(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> D
     """
     if os.path.isdir(locate(path)):
         return open_folder(locate(path), partial(read_columns, max_bytes=max_bytes))
-    with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
+    with _reading(path, max_bytes) as file:
         dataset, _ = _load(file, max_bytes)
         return dataset
 
@@ -548,7 +545,7 @@ def read_columns(
     Raises:
         InputError: as for `load`.
     """
-    with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
+    with _reading(path, max_bytes) as file:
         meta = _screened(file, max_bytes).meta
         columns = {name: from_stored(COLUMNS[name], file[name][...]) for name in names}
         check_values(columns)
@@ -570,7 +567,7 @@ def verify(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Repor
     """
     if os.path.isdir(locate(path)):
         return _verify_folder(open_folder(locate(path), partial(read_columns, max_bytes=max_bytes)))
-    with _reading(path, partial(_touch, max_bytes=max_bytes)) as file:
+    with _reading(path, max_bytes) as file:
         dataset, stated = _load(file, max_bytes)
         found = content_sha256(dataset)
         if found != stated:
@@ -603,46 +600,57 @@ def read_meta(path: str | os.PathLike[str]) -> Meta:
     Raises:
         InputError: the file is missing, damaged, foreign or of a newer format.
     """
-    with _reading(path, _read_attributes) as file:
+    with _reading(path, None) as file:
         return Meta.from_text(_read_attributes(file))
 
 
 @contextlib.contextmanager
-def _reading(path: str | os.PathLike[str], rehearsal: Callable[[h5py.File], object]) -> Iterator[h5py.File]:
+def _reading(path: str | os.PathLike[str], max_bytes: int | None) -> Iterator[h5py.File]:
     """An open file, a shipped one by its name too; every failure comes out as one sentence that names the path.
+
+    All that is going to be done to it is done in a process of its own first, which may hang or crash in place of this
+    one: HDF5 does both on files that were made for it.
 
     Args:
         path: of the file.
-        rehearsal: does to the file all that is going to be done to it, in a process of its own that may hang or crash
-            in place of this one: HDF5 does both on files that were made for it.
+        max_bytes: as for `_read_first`.
     """
     path = locate(path)
-    _rehearse_reading(path, rehearsal)
+    _rehearse_reading(path, max_bytes)
     with _failures_explained(path), h5py.File(path, "r") as file:
         yield file
 
 
-def _rehearse_reading(path: Path, rehearsal: Callable[[h5py.File], object]) -> None:
+def _rehearse_reading(path: Path, max_bytes: int | None) -> None:
     with _failures_explained(path):
         status = _check_plain_hdf5(path)
     if _as_it_is(status) in _sound:
         return
-
-    def first() -> None:
-        with _failures_explained(path), h5py.File(path, "r") as file:
-            rehearsal(file)
-
-    seconds = REHEARSAL_SECONDS + status.st_size / REHEARSAL_BYTES_PER_SECOND
-    for n_left in reversed(range(MOST_REHEARSALS)):
+    seconds = round(REHEARSAL_SECONDS + status.st_size / REHEARSAL_BYTES_PER_SECOND, 1)
+    limits = RehearsalLimits(seconds, REHEARSAL_MEMORY)
+    try:
         try:
-            rehearse(first, RehearsalLimits(round(seconds, 1), REHEARSAL_MEMORY))
-            break
-        except ChildFailed as error:
-            if n_left and not isinstance(error, (TimedOut, OutOfMemory)):
-                continue
-            raise InputError(
-                f"{os.fspath(path)}: it was read in a process of its own, and {error}; do not trust the file."
-            ) from None
+            rehearse(partial(_read_first, path, max_bytes), limits)
+        except ForkFailed:
+            rehearse_afresh(f"{__name__}:{_read_first.__name__}", [os.fspath(path), max_bytes], limits)
+    except ChildFailed as error:
+        raise InputError(
+            f"{os.fspath(path)}: it was read in a process of its own, and {error}; do not trust the file."
+        ) from None
+
+
+def _read_first(path: str | os.PathLike[str], max_bytes: int | None) -> None:
+    """Do to a file all that is going to be done to it, but keep nothing.
+
+    Args:
+        path: of the file.
+        max_bytes: as for `load`; None: only the attributes are going to be read.
+    """
+    with _failures_explained(Path(path)), h5py.File(path, "r") as file:
+        if max_bytes is None:
+            _read_attributes(file)
+        else:
+            _touch(file, max_bytes)
 
 
 @contextlib.contextmanager
@@ -802,7 +810,7 @@ def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened | OpenedFolder]:
 
 @contextlib.contextmanager
 def _open_file(path: Path) -> Iterator[Opened]:
-    _rehearse_reading(path, partial(_touch, max_bytes=sys.maxsize))
+    _rehearse_reading(path, sys.maxsize)
     with contextlib.ExitStack() as stack:
         with _failures_explained(path):
             file = stack.enter_context(h5py.File(path, "r"))

@@ -15,8 +15,8 @@ import numpy as np
 from curvebench.data.dataset import Dataset, joint_sha256
 from curvebench.diagnosers.learned.relogged import logged_in
 from curvebench.diagnosis.precedents import Library, novelties
-from curvebench.diagnosis.verdict import Limits
-from curvebench.spec import CHANNELS, OTHER, TRACKS, Bool, Diagnoser, Float, InputError, Int
+from curvebench.diagnosis.verdict import WAYS, Limits
+from curvebench.spec import CHANNELS, DIAGNOSES, OTHER, TRACKS, Bool, Diagnoser, Float, InputError, Int
 
 ACCURACY = 0.8
 """What is aimed at among the runs that are judged: four in five."""
@@ -33,6 +33,8 @@ BESIDE: tuple[str, ...] = ("val_loss", "grad_norm", "learning_rate")
 THRESHOLDS: tuple[float, ...] = tuple(round(0.3 + 0.02 * i, 2) for i in range(35))
 """Probabilities that are tried as the least."""
 
+_WAYS = [[DIAGNOSES.index(diagnosis) for diagnosis in both] for both in WAYS.values()]
+
 LEAST_JUDGED = 20
 """Of fewer answers no accuracy is told."""
 
@@ -47,6 +49,8 @@ class Answers:
         probability: (n_logs,) of the likeliest diagnosis.
         novelty: (n_logs,) see `Precedents`.
         is_right: (n_logs,) bool, whether the likeliest is right.
+        together: (n_logs,) probability of the likelier of `WAYS`, of its two diagnoses together.
+        is_way_right: (n_logs,) bool, whether one of these two is right.
         weight: (n_logs,) how much each counts: the logs of a data set one together, however many runs it has.
     """
 
@@ -55,6 +59,8 @@ class Answers:
     probability: Float
     novelty: Float
     is_right: Bool
+    together: Float
+    is_way_right: Bool
     weight: Float
 
     def select(self, rows: Bool) -> Answers:
@@ -122,7 +128,19 @@ def _asked(X: Float, accepted: Bool, diagnoser: Diagnoser, library: Library, cou
     is_known = np.isfinite(X).any(axis=2)
     is_shown = np.pad(is_known, ((0, 0), (0, len(CHANNELS) - is_known.shape[1])))[:, [*map(CHANNELS.index, BESIDE)]]
     novelty = novelties(library, seen[:, 0], count)
-    return Answers(np.full(len(said), count), is_shown, said.max(axis=1), novelty, is_right, np.ones(len(said)))
+    together = np.column_stack([said[:, ways].sum(axis=1) for ways in _WAYS])
+    is_way_right = np.column_stack([accepted[:, ways].any(axis=1) for ways in _WAYS])
+    way = together.argmax(axis=1)
+    return Answers(
+        n_points=np.full(len(said), count),
+        is_shown=is_shown,
+        probability=said.max(axis=1),
+        novelty=novelty,
+        is_right=is_right,
+        together=together.max(axis=1),
+        is_way_right=is_way_right[np.arange(len(said)), way],
+        weight=np.ones(len(said)),
+    )
 
 
 def calibrated(answers: Answers, datasets: Sequence[Dataset], model_sha256: str, accuracy: float = ACCURACY) -> Limits:
@@ -165,6 +183,14 @@ def judged(answers: Answers, min_probability: float) -> Point:
     right, known = answers.is_right[is_judged], answers.weight[is_judged]
     accuracy = float(np.average(right, weights=known)) if len(right) >= LEAST_JUDGED else None
     return Point(min_probability, float(known.sum() / answers.weight.sum()) if len(is_judged) else 0.0, accuracy)
+
+
+def leaning(answers: Answers, min_probability: float) -> Point:
+    """How many logs are not judged and yet get a leaning, and for how many of these it is right."""
+    known = answers.select(answers.probability < min_probability)
+    led = judged(replace(known, probability=known.together, is_right=known.is_way_right), min_probability)
+    share = float(known.weight.sum() / answers.weight.sum()) if len(answers.weight) else 0.0
+    return replace(led, coverage=led.coverage * share)
 
 
 def within(answers: Answers, limits: Limits) -> Answers:

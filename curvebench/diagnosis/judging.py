@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from curvebench.diagnosis.doubts import cautions, reasons_to_abstain
 from curvebench.diagnosis.evidence import evidence
 from curvebench.diagnosis.precedents import Library, default_library, precedents, tried_on
 from curvebench.diagnosis.sampling import seen_by_diagnosers
-from curvebench.diagnosis.verdict import Limits, Verdict, advice_of, default_limits
+from curvebench.diagnosis.verdict import WAYS, Limits, Verdict, advice_of, default_limits
 from curvebench.logs import Curve
 from curvebench.remedies import remedies_of
 from curvebench.spec import DIAGNOSES, CheckFailed, Diagnoser, Float, InputError, Remedy, UsageError
@@ -102,7 +103,21 @@ def diagnose(
         precedents=found if remedy is None else tried_on(found, library.dataset, remedy),
         abstains_because=tuple(reasons),
         cautions=cautions(curve),
+        leaning=leaning(probabilities, limits) if len(reasons) == 1 else None,
     )
+
+
+def leaning(probabilities: Mapping[str, float], limits: Limits) -> str | None:
+    """The one of `WAYS` whose diagnoses are probable enough together where no diagnosis is by itself; None if none is.
+
+    >>> said = dict.fromkeys(DIAGNOSES, 0.0) | {"lr_too_high": 0.5, "late_lr_too_high": 0.4, "healthy": 0.1}
+    >>> leaning(said, default_limits())
+    'Lower the learning rate'
+    """
+    if max(probabilities.values()) >= limits.min_probability:
+        return None
+    way = max(WAYS, key=lambda way: sum(probabilities[name] for name in WAYS[way]))
+    return way if sum(probabilities[name] for name in WAYS[way]) >= limits.min_probability else None
 
 
 def curve_of(losses: ArrayLike) -> Curve:

@@ -10,10 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from curvebench.logs import Curve
-from curvebench.spec import DIAGNOSES, Action, InputError, Remedy, _Frozen
+from curvebench.spec import DIAGNOSES, Action, Diagnosis, InputError, Remedy, _Frozen
 
 LIMITS_FILE = Path(__file__).with_name("limits.json")
 """Limits of the default diagnoser, as `curvebench calibrate` writes them."""
+
+
+WAYS: Mapping[str, tuple[Diagnosis, Diagnosis]] = {
+    "Lower the learning rate": (Diagnosis.LR_TOO_HIGH, Diagnosis.LATE_LR_TOO_HIGH),
+    "Raise the learning rate": (Diagnosis.LR_TOO_LOW, Diagnosis.LATE_LR_TOO_LOW),
+}
+"""What two diagnoses ask for alike, from the start or later."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,8 @@ class Verdict:
         precedents: the most similar runs of the data set.
         abstains_because: sentences; not empty exactly where nothing is said.
         cautions: sentences that weaken the verdict and do not forbid it.
+        leaning: one of `WAYS` where nothing is said for the one reason that no diagnosis is probable enough, and the
+            two that ask for this are so together; else None.
     """
 
     curve: Curve
@@ -116,6 +125,7 @@ class Verdict:
     precedents: Precedents
     abstains_because: tuple[str, ...]
     cautions: tuple[str, ...]
+    leaning: str | None = None
 
     @property
     def likeliest(self) -> str:
@@ -126,6 +136,15 @@ class Verdict:
     def probability(self) -> float:
         """That of the likeliest diagnosis."""
         return self.probabilities[self.likeliest]
+
+    @property
+    def leaning_in_words(self) -> str:
+        """The leaning as a sentence; empty where there is none."""
+        if self.leaning is None:
+            return ""
+        early, late = WAYS[self.leaning]
+        together = self.probabilities[early] + self.probabilities[late]
+        return f"{self.leaning}: {early} or {late}, {together:.2f} together; from when on cannot be told."
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict without the points of the curve, ready for JSON."""
@@ -158,6 +177,7 @@ class Verdict:
             },
             "novelty": self.precedents.novelty,
             "abstains_because": list(self.abstains_because),
+            "leaning": self.leaning,
             "cautions": list(self.cautions),
             "notes": list(self.curve.notes),
         }

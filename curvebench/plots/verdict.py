@@ -106,7 +106,7 @@ def _draw_curves(axes: Any, verdict: Verdict, dataset: Dataset) -> None:
     if len(values):
         limit_and_tick(axes, start * values.min() / 1.2, start * max(values.max(), 1.01 * values.min()) * 1.2)
     axes.set_title(_title(verdict), loc="left", fontsize=9, parse_math=False)
-    text = "\n".join([*verdict.evidence, *(verdict.abstains_because or (verdict.advice,))])
+    text = "\n".join([*verdict.evidence, *(verdict.abstains_because or (verdict.advice,)), verdict.leaning_in_words])
     axes.text(0.0, -0.16, _wrapped(text), transform=axes.transAxes, va="top", fontsize=7.5, parse_math=False)
     axes.legend(loc="best", fontsize=7, frameon=False)
 

@@ -28,8 +28,12 @@ CAN_REHEARSE = sys.platform == "linux"
 """Elsewhere nothing is done first: forks of a running program are not reliable there, or do not exist."""
 
 _PR_SET_PDEATHSIG = 1
-_FINE, _REFUSED = b"+", b"-"
+_BEGUN, _FINE, _REFUSED = b"!", b"+", b"-"
 _MOST_SAID = 1 << 16
+
+
+class ForkFailed(ChildFailed):
+    """A copy of this process ended before it did anything: it is this process, and not the action, that is amiss."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ def rehearse(action: Callable[[], object], limits: RehearsalLimits) -> None:
     Raises:
         InputError: the action raised one of our errors; with its sentence.
         UsageError: no process can be started.
+        ForkFailed: the copy did not live to begin.
         TimedOut: it took too long.
         OutOfMemory: it needed too much memory.
         ChildFailed: it crashed, or raised anything else.
@@ -74,6 +79,9 @@ def rehearse(action: Callable[[], object], limits: RehearsalLimits) -> None:
             status = _end(child)
     finally:
         os.close(hearing)
+    if said[:1] != _BEGUN:
+        _complain_of_fork(status)
+    said = said[1:]
     if said[:1] == _REFUSED:
         raise InputError(said[1:].decode("utf-8", "replace"))
     if said != _FINE:
@@ -93,6 +101,7 @@ def _perform(action: Callable[[], object], limits: RehearsalLimits, speaking: in
     """The life of the copy: limits, the action, a word about it, and no way back into the caller's code."""
     said = b""
     try:
+        os.write(speaking, _BEGUN)
         faulthandler.disable()  # a crash is expected here and nobody else's business
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
@@ -166,5 +175,13 @@ def _complain(said: str, status: int) -> NoReturn:
         raise OutOfMemory("it needed too much memory")
     if said:
         raise ChildFailed(f"it failed with {said}")
+    raise ChildFailed(f"it {_crash(status)}")
+
+
+def _complain_of_fork(status: int) -> NoReturn:
+    raise ForkFailed(f"the process {_crash(status)} before it began")
+
+
+def _crash(status: int) -> str:
     code = os.waitstatus_to_exitcode(status)
-    raise ChildFailed(f"it crashed with {signal.Signals(-code).name}" if code < 0 else "it crashed")
+    return f"crashed with {signal.Signals(-code).name}" if code < 0 else "crashed"

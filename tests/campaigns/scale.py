@@ -15,16 +15,14 @@ import json
 import os
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +31,14 @@ import curvebench
 from curvebench.data.dataset import Dataset
 from curvebench.data.folder import describe, sealed
 from curvebench.data.store import load, read_columns, write, write_manifest
+from curvebench.generation import generate as generate_module
 from curvebench.generation.engine import make_engine
 from curvebench.generation.generate import generate, generate_folder
-from curvebench.generation.intervene import run_group
-from curvebench.generation.plan import Group, make_plan
+from curvebench.generation.plan import Group
 from curvebench.generation.recipe import RecipeFile, load_recipe, parse_recipe
 
 RECIPE = "quick"
-N_TURNS = 3
+N_TURNS = 2
 HOSTS = {"curvebench-a": "10.77.0.1", "curvebench-b": "10.77.0.2"}
 SECONDS_UNTIL_THE_FAULT = 600
 N_SHARDS_BEFORE_THE_FAULT = 3
@@ -73,58 +71,72 @@ def tell(**facts: object) -> None:
 
 
 def throughput(folder: Path, recipe_name: str, every: int) -> None:
-    """How long shards take: their training alone, and all of it wherever they are made.
+    """Shards per second of each backend, and what of its workers' time is not training.
 
     All is measured in turn several times and the quickest of each kind is told, for machines are lent to others too.
-    Overhead is what a worker spends on a shard beyond its training, once all workers are warm.
+    Overhead is what workers do beside training, as a share of it: the time of each worker from the end of its first
+    shard, with which it loads compiled code, to the end of its last, over what `run_group` took of it in the same run.
     """
     recipe_file = thinned(recipe_name, every)
     make_engine(recipe_file.recipe.engine).prepare(lambda sentence: None)
-    plan = make_plan(recipe_file.recipe)
+    generate_module._made_untimed = generate_module._make_part
     contents: set[str] = set()
-    training: dict[int, list[dict[int, float]]] = {1: [], 2: []}
-    made_in: dict[tuple[str, int], list[dict[str, float]]] = {}
-    for turn in range(N_TURNS):
-        for workers in training:
-            training[workers].append(training_alone(recipe_file, plan, workers))
-        for backend, workers in itertools.product(("local", "dask", "ray"), training):
-            moments: list[tuple[float, Group | None]] = []
-            made = generate_folder(
-                recipe_file,
-                folder / f"{backend}-{workers}-{turn}",
-                backend=backend,
-                workers=workers,
-                progress=lambda done, total, group, moments=moments: moments.append((time.perf_counter(), group)),
-            )
-            contents.add(made.manifest.content_sha256)
-            ended = time.perf_counter()
-            start, first, last = moments[0][0], moments[workers][0], moments[-1][0]
-            work = quickest(training[workers])
-            later = [group.index for _, group in moments[workers + 1 :] if group]
-            seconds = {
-                "per_shard": (last - first) / len(later),
-                "overhead": workers * (last - first) / sum(work[index] for index in later) - 1,
-                "until_first": moments[1][0] - start,
-                "for_the_manifest": ended - last,
-            }
-            made_in.setdefault((backend, workers), []).append(seconds)
-    for workers, turns in training.items():
-        work = quickest(turns)
-        tell(
-            what=f"training alone, {workers} processes",
-            shards_per_second=workers * len(plan) / sum(work.values()),
-            seconds_of_a_shard=statistics.median(work.values()),
+    measured: dict[tuple[str, int], list[dict[str, float]]] = {}
+    for turn, backend, workers in itertools.product(range(N_TURNS), ("local", "dask", "ray"), (1, 2)):
+        name = f"{backend}-{workers}-{turn}"
+        (times := folder / f"{name}-times").mkdir()
+        generate_module._make_part = partial(make_part_timed, times)
+        moments: list[float] = []
+        made = generate_folder(
+            recipe_file,
+            folder / name,
+            backend=backend,
+            workers=workers,
+            progress=lambda done, total, group, moments=moments: moments.append(time.perf_counter()),
         )
-    for (backend, workers), turns in made_in.items():
-        best = {name: min(seconds[name] for seconds in turns) for name in turns[0]}
-        tell(
-            what=f"{backend}, {workers} workers",
-            shards_per_second=1 / best["per_shard"],
-            overhead_per_shard=best["overhead"],
-            seconds_until_first=best["until_first"],
-            seconds_for_the_manifest=best["for_the_manifest"],
-        )
+        ended = time.perf_counter()
+        contents.add(made.manifest.content_sha256)
+        spans = sorted((json.loads(file.read_text()) for file in times.iterdir()), key=lambda span: span["begin"])
+        busy = inside = training = 0.0
+        for worker in {span["worker"] for span in spans}:
+            first, *later = [span for span in spans if span["worker"] == worker]
+            busy += later[-1]["end"] - first["end"]
+            inside += sum(span["end"] - span["begin"] for span in later)
+            training += sum(span["training"] for span in later)
+        found = {
+            "shards_per_second": len(spans) / (max(span["end"] for span in spans) - spans[0]["begin"]),
+            "overhead": busy / training - 1,
+            "of_this_between_shards": (busy - inside) / training,
+            "seconds_until_first": moments[1] - moments[0],
+            "seconds_for_the_manifest": ended - moments[-1],
+        }
+        measured.setdefault((backend, workers), []).append(found)
+    for (backend, workers), turns in measured.items():
+        best = {what: (max if what == "shards_per_second" else min)(t[what] for t in turns) for what in turns[0]}
+        tell(what=f"{backend}, {workers} workers", n_shards=len(made.manifest.shards), **best)
     tell(what="content hashes", n_different=len(contents))
+
+
+def make_part_timed(times: Path, recipe_text: str, folder: Path, device: str, group: Group) -> None:
+    """Make a shard and write down when that began and ended, and how long its training took."""
+    from curvebench.generation import generate as module
+
+    make = getattr(module, "_made_untimed", module._make_part)  # the former where this is the process that asks
+    seconds, train = [], module.run_group
+
+    def train_timed(*arguments: object) -> object:
+        begin = time.perf_counter()
+        outcomes = train(*arguments)
+        seconds.append(time.perf_counter() - begin)
+        return outcomes
+
+    module.run_group, begin = train_timed, time.time()
+    try:
+        make(recipe_text, folder, device, group)
+    finally:
+        module.run_group = train
+    span = {"worker": os.getpid(), "begin": begin, "end": time.time(), "training": sum(seconds)}
+    (times / f"{group.index}.json").write_text(json.dumps(span))
 
 
 def thinned(name: str, every: int) -> RecipeFile:
@@ -134,33 +146,6 @@ def thinned(name: str, every: int) -> RecipeFile:
         return f"instances = {-(-int(match[1]) // every)}\n"
 
     return parse_recipe(re.sub(r"instances = (\d+)\n", fewer, load_recipe(name).text))
-
-
-def training_alone(recipe_file: RecipeFile, plan: Sequence[Group], n_processes: int) -> dict[int, float]:
-    """Group -> seconds that its training takes in one of so many processes side by side, each of which is warm."""
-    with ProcessPoolExecutor(n_processes, get_context("spawn")) as processes:
-        for seconds in processes.map(seconds_of_training, [recipe_file.text] * n_processes, [plan[:1]] * n_processes):
-            assert seconds
-        halves = [plan[i::n_processes] for i in range(n_processes)]
-        found = processes.map(seconds_of_training, [recipe_file.text] * n_processes, halves)
-        return {index: seconds for half in found for index, seconds in half.items()}
-
-
-def seconds_of_training(recipe_text: str, groups: Sequence[Group]) -> dict[int, float]:
-    """Group -> seconds."""
-    recipe = parse_recipe(recipe_text).recipe
-    engine = make_engine(recipe.engine)
-    found = {}
-    for group in groups:
-        begin = time.perf_counter()
-        run_group(recipe, group, engine)
-        found[group.index] = time.perf_counter() - begin
-    return found
-
-
-def quickest(turns: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    """Of each group's seconds the fewest."""
-    return {index: min(turn[index] for turn in turns) for index in turns[0]}
 
 
 # -------------------------------------------------------------------------------------------------- hosts

@@ -10,7 +10,7 @@ import pytest
 from curvebench.data.shipped import locate
 from curvebench.data.store import load
 from curvebench.diagnosis import default_diagnoser, default_library
-from curvebench.diagnosis.calibration import COUNTS, Answers, ask, calibrated, frontier, judged, within
+from curvebench.diagnosis.calibration import COUNTS, Answers, ask, calibrated, frontier, judged, leaning, within
 from curvebench.spec import InputError
 
 MINI = load(locate("mini"))
@@ -21,7 +21,17 @@ def made_up(n: int = 8000, seed: int = 0) -> Answers:
     rng = np.random.default_rng(seed)
     n_points, probability = rng.choice(COUNTS, n), rng.uniform(0.2, 1.0, n)
     is_right = rng.random(n) < np.where(n_points < 4, 0.3, probability)
-    return Answers(n_points, rng.random((n, 3)) < 0.5, probability, rng.uniform(0, 2, n), is_right, np.full(n, 1 / n))
+    together = np.maximum(probability, rng.uniform(0.2, 1.0, n))
+    return Answers(
+        n_points=n_points,
+        is_shown=rng.random((n, 3)) < 0.5,
+        probability=probability,
+        novelty=rng.uniform(0, 2, n),
+        is_right=is_right,
+        together=together,
+        is_way_right=is_right | (rng.random(n) < together),
+        weight=np.full(n, 1 / n),
+    )
 
 
 def test_data_sets_count_alike_however_many_runs_they_have():
@@ -53,6 +63,14 @@ def test_accuracy_is_a_plain_share():
     assert point.coverage == pytest.approx(len(chosen) / 500)
     assert point.accuracy == pytest.approx(sum(chosen) / len(chosen))
     assert judged(answers, 1.1).accuracy is None
+
+
+def test_a_leaning_is_for_logs_that_are_not_judged():
+    answers = made_up(500)
+    point = leaning(answers, 0.7)
+    rows = (answers.probability < 0.7) & (answers.together >= 0.7)
+    assert point.coverage == pytest.approx(rows.mean())
+    assert point.accuracy == pytest.approx(answers.is_way_right[rows].mean())
 
 
 def test_what_cannot_be_reached_is_said():

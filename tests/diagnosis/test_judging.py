@@ -112,17 +112,37 @@ def test_a_diagnoser_that_fails_is_a_sentence():
         diagnose(FALL, lambda curve: "broken")
 
 
+class Wavers:
+    """A diagnoser that knows the way and not the moment."""
+
+    def predict_proba(self, X):
+        row = [{"lr_too_high": 0.45, "late_lr_too_high": 0.45, "healthy": 0.1}.get(name, 0.0) for name in DIAGNOSES]
+        return np.tile(row, (len(X), 1))
+
+
+def test_where_only_the_moment_is_unsure_the_way_is_said():
+    limits = Limits(0.6, 3, np.inf, 0.8, "", "")
+    verdict = diagnose(FALL, Wavers(), limits=limits)
+    assert (verdict.diagnosis, verdict.remedy) == (None, None)
+    assert verdict.leaning == verdict.to_dict()["leaning"] == "Lower the learning rate"
+    assert "0.90 together" in verdict.leaning_in_words
+    assert diagnose(FALL, Says("lr_too_high"), limits=limits).leaning is None, "it is judged"
+    assert diagnose(FALL, Wavers(), limits=replace(limits, min_points=99)).leaning is None, "the log is too short"
+    assert diagnose(FALL, Wavers(), limits=replace(limits, min_probability=0.95)).leaning is None
+    assert diagnose(FALL, Says("healthy", 0.5), limits=limits).leaning is None
+
+
 def test_the_unit_of_the_loss_plays_no_part_in_what_is_similar():
     small, large = (diagnose(scale * FALL.train_loss) for scale in (1.0, 1000.0))
     assert small.precedents.rows == large.precedents.rows
     assert small.precedents.novelty == pytest.approx(large.precedents.novelty)
 
 
-def test_a_loss_that_guesses_is_not_one_that_has_converged():
+def test_a_flat_loss_at_the_level_of_chance_has_hardly_moved_the_network():
     flat = 1 + 0.002 * np.random.default_rng(0).standard_normal(40)
-    guessing, converged = (diagnose(level * flat).probabilities for level in (np.log(10), 0.05))
-    assert converged["healthy"] > 2 * guessing["healthy"]
-    assert guessing["lr_too_high"] > 2 * converged["lr_too_high"]
+    guessing, elsewhere = (diagnose(level * flat).probabilities for level in (np.log(10), 0.35))
+    assert guessing["lr_too_low"] > 1.5 * elsewhere["lr_too_low"]
+    assert elsewhere["lr_too_high"] > 1.2 * guessing["lr_too_high"]
 
 
 @settings(deadline=None)  # the similar runs are described anew for each number of points

@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from curvebench.processes import ChildFailed, OutOfMemory, TimedOut
-from curvebench.processes.rehearsal import CAN_REHEARSE, RehearsalLimits, rehearse
+from curvebench.processes.afresh import rehearse_afresh
+from curvebench.processes.rehearsal import CAN_REHEARSE, ForkFailed, RehearsalLimits, rehearse
 from curvebench.spec import CheckFailed, InputError, UsageError
 
 pytestmark = pytest.mark.skipif(not CAN_REHEARSE, reason="rehearsals are for Linux")
@@ -74,6 +76,39 @@ def test_crashes_are_told(act, message, capfd):
     with pytest.raises(ChildFailed, match=message):
         rehearse(act, LIMITS)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_copy_that_never_begins_is_told_from_an_action_that_crashes(monkeypatch):
+    def fork():
+        child = true_fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return child
+
+    true_fork = os.fork
+    with pytest.raises(ChildFailed) as caught:
+        rehearse(os.abort, LIMITS)
+    assert not isinstance(caught.value, ForkFailed)
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(ForkFailed, match="crashed with SIGKILL before it began"):
+        rehearse(lambda: None, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "error", "message"),
+    [
+        ("os:abort", [], ChildFailed, "it crashed with SIGABRT"),
+        ("time:sleep", [30], TimedOut, "it took longer than 0.5 s"),
+        ("builtins:bytearray", [2**33], OutOfMemory, "it needed too much memory"),
+        ("curvebench.data.store:load", ["nowhere.h5"], InputError, "nowhere.h5: there is no such file"),
+        ("math:sqrt", [-1], ChildFailed, "it failed with ValueError"),
+    ],
+)
+def test_a_program_that_was_started_afresh_takes_the_harm_too(target, arguments, error, message):
+    limits = RehearsalLimits(seconds=0.5 if error is TimedOut else 30.0, memory_bytes=2**28)
+    with pytest.raises(error, match=message):
+        rehearse_afresh(target, arguments, limits)
+    rehearse_afresh("math:sqrt", [4], limits)
 
 
 def test_memory_counts_from_what_is_there():
