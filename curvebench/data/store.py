@@ -18,7 +18,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -887,13 +887,19 @@ def _as_it_is(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
+@lru_cache(maxsize=64)
+def _meta_of(texts: tuple[str, ...]) -> Meta:
+    """One object for all shards that say the same of themselves; each has the whole recipe in it."""
+    return Meta.from_text(dict(zip(Meta.__dataclass_fields__, texts, strict=True)))
+
+
 def _screened(file: h5py.File, max_bytes: int) -> _Screened:
     """What a file, which was rehearsed, says of itself, after a look at everything but the values in it."""
     file_as_it_is = _as_it_is(os.fstat(file.id.get_vfd_handle()))
     found = _sound.get(file_as_it_is)
     if found is None:
         attributes = _read_attributes(file)
-        meta = Meta.from_text(attributes)
+        meta = _meta_of(tuple(attributes[name] for name in Meta.__dataclass_fields__))
         _screen_links(file)
         found = _Screened(meta, attributes["content_sha256"], _screen_columns(file, meta))
         if len(_sound) >= MOST_REMEMBERED:
