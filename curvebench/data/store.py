@@ -72,7 +72,7 @@ REHEARSAL_SECONDS = 60.0
 REHEARSAL_BYTES_PER_SECOND = 1_000_000
 """A file is first read in a process of its own, which may take this long, and longer the longer the file is."""
 
-MOST_REMEMBERED = 65_536
+MOST_REMEMBERED = 2**20
 """Files that a process remembers to have read well."""
 
 _PIECE_BYTES = 16 * 1024**2
@@ -616,27 +616,51 @@ def _reading(path: str | os.PathLike[str], max_bytes: int | None) -> Iterator[h5
         max_bytes: as for `_read_first`.
     """
     path = locate(path)
-    _rehearse_reading(path, max_bytes)
+    file_as_it_was = _rehearse_reading(path, max_bytes)
     with _failures_explained(path), h5py.File(path, "r") as file:
+        _check_that_it_was_rehearsed(file, file_as_it_was)
         yield file
 
 
-def _rehearse_reading(path: Path, max_bytes: int | None) -> None:
+_rehearsed: set[tuple[int, ...]] = set()
+"""Files that were read well as a whole in a rehearsal, by what `_as_it_is` says of them.
+
+The shards of a folder are read many times; a fork each time would take longer than all the rest."""
+
+
+def _as_it_is(status: os.stat_result) -> tuple[int, ...]:
+    """What tells a file from every other and from itself after a change."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _check_that_it_was_rehearsed(file: h5py.File, file_as_it_was: tuple[int, ...]) -> None:
+    if _as_it_is(os.fstat(file.id.get_vfd_handle())) != file_as_it_was:
+        raise InputError("it was changed while it was read; try again.")
+
+
+def _rehearse_reading(path: Path, max_bytes: int | None) -> tuple[int, ...]:
+    """Read a file in a process of its own unless that went well before; what `_as_it_is` says of the file."""
     with _failures_explained(path):
         status = _check_plain_hdf5(path)
-    if _as_it_is(status) in _sound:
-        return
+    file_as_it_is = _as_it_is(status)
+    if file_as_it_is in _rehearsed:
+        return file_as_it_is
     seconds = round(REHEARSAL_SECONDS + status.st_size / REHEARSAL_BYTES_PER_SECOND, 1)
     limits = RehearsalLimits(seconds, REHEARSAL_MEMORY)
     try:
         try:
             rehearse(partial(_read_first, path, max_bytes), limits)
         except ForkFailed:
-            rehearse_afresh(f"{__name__}:{_read_first.__name__}", [os.fspath(path), max_bytes], limits)
+            rehearse_afresh(f"{__name__}:{_read_first.__name__}", [os.path.abspath(path), max_bytes], limits)
     except ChildFailed as error:
         raise InputError(
             f"{os.fspath(path)}: it was read in a process of its own, and {error}; do not trust the file."
         ) from None
+    if max_bytes is not None:
+        if len(_rehearsed) >= MOST_REMEMBERED:
+            _rehearsed.clear()
+        _rehearsed.add(file_as_it_is)
+    return file_as_it_is
 
 
 def _read_first(path: str | os.PathLike[str], max_bytes: int | None) -> None:
@@ -810,10 +834,11 @@ def open_rows(path: str | os.PathLike[str]) -> Iterator[Opened | OpenedFolder]:
 
 @contextlib.contextmanager
 def _open_file(path: Path) -> Iterator[Opened]:
-    _rehearse_reading(path, sys.maxsize)
+    file_as_it_was = _rehearse_reading(path, sys.maxsize)
     with contextlib.ExitStack() as stack:
         with _failures_explained(path):
             file = stack.enter_context(h5py.File(path, "r"))
+            _check_that_it_was_rehearsed(file, file_as_it_was)
             screened = _screened(file, sys.maxsize)
             runs, content_sha256 = file["run"][...], screened.content_sha256
             if len(np.unique(runs)) != len(runs):
@@ -867,24 +892,10 @@ class _Screened:
     Attributes:
         meta: what gives the columns their meaning.
         content_sha256: the content hash that the file states.
-        n_bytes: of all columns in memory.
     """
 
     meta: Meta
     content_sha256: str
-    n_bytes: int
-
-
-_sound: dict[tuple[int, ...], _Screened] = {}
-"""Files that were rehearsed and screened, by what `_as_it_is` says of them.
-
-The shards of a folder are read many times; a fork and a look at everything each time would take longer than all
-the rest."""
-
-
-def _as_it_is(status: os.stat_result) -> tuple[int, ...]:
-    """What tells a file from every other and from itself after a change."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @lru_cache(maxsize=64)
@@ -895,19 +906,11 @@ def _meta_of(texts: tuple[str, ...]) -> Meta:
 
 def _screened(file: h5py.File, max_bytes: int) -> _Screened:
     """What a file, which was rehearsed, says of itself, after a look at everything but the values in it."""
-    file_as_it_is = _as_it_is(os.fstat(file.id.get_vfd_handle()))
-    found = _sound.get(file_as_it_is)
-    if found is None:
-        attributes = _read_attributes(file)
-        meta = _meta_of(tuple(attributes[name] for name in Meta.__dataclass_fields__))
-        _screen_links(file)
-        found = _Screened(meta, attributes["content_sha256"], _screen_columns(file, meta))
-        if len(_sound) >= MOST_REMEMBERED:
-            _sound.clear()
-        _sound[file_as_it_is] = found
-    if found.n_bytes > max_bytes:
-        raise InputError(f"it declares {found.n_bytes} bytes of data; the limit is {max_bytes} unless you raise it.")
-    return found
+    attributes = _read_attributes(file)
+    meta = _meta_of(tuple(attributes[name] for name in Meta.__dataclass_fields__))
+    _screen_links(file)
+    _screen_columns(file, meta, max_bytes)
+    return _Screened(meta, attributes["content_sha256"])
 
 
 def _read_attributes(file: h5py.File) -> dict[str, str]:
@@ -952,8 +955,8 @@ def _screen_links(file: h5py.File) -> None:
             raise InputError(f"{name!r} is not a plain HDF5 dataset; the format has no groups or named types.")
 
 
-def _screen_columns(file: h5py.File, meta: Meta) -> int:
-    """Every column there, stored plainly, of the right type and shape, and of a size that can be true; bytes of all."""
+def _screen_columns(file: h5py.File, meta: Meta, max_bytes: int) -> None:
+    """Every column there, stored plainly, of the right type and shape, and of a size that can be true."""
     if missing := [name for name in COLUMNS if name not in file]:
         raise InputError(f"its columns {', '.join(missing)} are missing; every data set has them.")
     shapes, faults, n_bytes, on_disk = {}, [], 0, 0
@@ -969,7 +972,8 @@ def _screen_columns(file: h5py.File, meta: Meta) -> int:
     faults += shape_faults(shapes, meta.remedies)
     if faults:
         raise InputError(f"its columns are not as the format wants them: {'; '.join(faults)}.")
-    return n_bytes
+    if n_bytes > max_bytes:
+        raise InputError(f"it declares {n_bytes} bytes of data; the limit is {max_bytes} unless you raise it.")
 
 
 def _screen_storage(name: str, creation: Any) -> None:

@@ -16,9 +16,9 @@ from functools import cache, partial
 from importlib import import_module
 from threading import Lock
 
-from curvebench.processes import Child, ChildFailed, OutOfMemory, ProcessLimits, TimedOut, passed_on_environment
+from curvebench.processes import Child, ChildFailed, OutOfMemory, ProcessLimits, TimedOut
 from curvebench.processes.rehearsal import RehearsalLimits, rehearse
-from curvebench.spec import InputError
+from curvebench.spec import InputError, UsageError
 
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from curvebench.processes.afresh import main; main()"
 
@@ -39,20 +39,29 @@ def rehearse_afresh(target: str, arguments: Sequence[str | int | None], limits: 
 
     Args:
         target: what to call, as "package.module:function".
-        arguments: of it.
+        arguments: of it; paths are absolute, for the program stays in the folder where it was started.
         limits: what it may use.
 
     Raises:
         InputError: it raised one of our errors; with its sentence.
+        UsageError: the program could not be started, or was ended by somebody.
         TimedOut: it took too long.
         OutOfMemory: it needed too much memory.
         ChildFailed: it crashed, or raised anything else.
     """
     question = json.dumps([target, list(arguments), limits.seconds, limits.memory_bytes]).encode() + b"\n"
     with _one_at_a_time:
-        said = _program_of(os.getpid()).converse(
-            question, most_bytes=_MOST_SAID, is_whole=lambda answer: answer.endswith(b"\n")
-        )
+        program = _program_of(os.getpid())
+        try:
+            said = program.converse(question, most_bytes=_MOST_SAID, is_whole=lambda answer: answer.endswith(b"\n"))
+        except (
+            BaseException
+        ) as error:  # an answer that nobody waited for must not be taken for that to the next question
+            program.close()
+            _program_of.cache_clear()
+            if isinstance(error, ChildFailed):
+                raise UsageError(f"Nothing can be rehearsed here: {error} Try again.") from None
+            raise
     kind, sentence = json.loads(said)
     if kind:
         raise _FAILURES[kind](sentence)
@@ -62,12 +71,11 @@ def rehearse_afresh(target: str, arguments: Sequence[str | int | None], limits: 
 def _program_of(process: int) -> Child:
     """The program of a process; its forks have their own."""
     child = Child(
-        [sys.executable, "-c", _START, json.dumps(sys.path)],
+        [sys.executable, "-I", "-c", _START, json.dumps([os.path.abspath(entry) for entry in sys.path])],
         _LIMITS,
-        called="The program that files are first read in",
-        environment=passed_on_environment(),
+        called="The program that rehearses",
     )
-    atexit.register(child.close)
+    atexit.register(lambda: child.close() if os.getpid() == process else None)
     return child
 
 

@@ -33,7 +33,7 @@ _MOST_SAID = 1 << 16
 
 
 class ForkFailed(ChildFailed):
-    """A copy of this process ended before it did anything: it is this process, and not the action, that is amiss."""
+    """A copy of this process did nothing: it is this process, and not the action, that is amiss."""
 
 
 @dataclass(frozen=True)
@@ -141,16 +141,19 @@ def _heard(pipe: int, child: int, seconds: float) -> bytes:
     """What the copy says before it ends.
 
     Raises:
-        TimedOut: it does not end in time.
+        ForkFailed: it has not begun when its time is over.
+        TimedOut: it has, and does not end in time.
     """
     deadline, said, is_over = time.monotonic() + seconds, b"", False
     ending = os.pidfd_open(child)  # the pipe alone may be held open by another fork, made by another thread
     events = select.poll()
+    events.register(ending, select.POLLIN)  # looked at first: what was said before the end is there by then
     events.register(pipe, select.POLLIN)
-    events.register(ending, select.POLLIN)
     try:
         while not is_over:
             ready = [descriptor for descriptor, _ in events.poll(max(0.0, 1000 * (deadline - time.monotonic())))]
+            if not ready and not said:
+                raise ForkFailed(f"the process did not begin within {seconds:g} s")
             if not ready:
                 raise TimedOut(f"it took longer than {seconds:g} s")
             piece = os.read(pipe, _MOST_SAID) if pipe in ready else b""

@@ -582,6 +582,27 @@ def no_fork_lives(monkeypatch):
     monkeypatch.setattr(os, "fork", fork)
 
 
+def test_a_file_that_is_changed_after_its_rehearsal_is_not_read(copied, tmp_path, monkeypatch):
+    real = store.rehearse
+
+    def rehearse_then_change(action, limits):
+        real(action, limits)
+        os.utime(copied, ns=(0, 0))
+
+    monkeypatch.setattr(store, "rehearse", rehearse_then_change)
+    refused(copied, "it was changed while it was read; try again")
+    with pytest.raises(InputError, match="it was changed while it was read"), store.open_rows(copied):
+        pass
+
+
+def test_a_relative_path_means_the_same_to_the_other_program(copied, tmp_path, monkeypatch, no_fork_lives):
+    assert store.load(copied).n_runs == 24  # the program is started here
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    Path("other.h5").write_bytes(copied.read_bytes())
+    assert store.load("other.h5").n_runs == 24
+
+
 def test_where_no_fork_lives_files_are_rehearsed_by_another_program(copied, tmp_path, no_fork_lives):
     assert store.load(copied).n_runs == 24
     replace_column(copied, "seed", lambda file, values: file.create_dataset("seed", data=values.astype("f8")))
@@ -705,17 +726,14 @@ def test_whoever_reads_in_parts_keeps_his_own_errors(make_dataset, tmp_path):
         pass
 
 
-def test_what_was_read_well_is_rehearsed_and_screened_again_only_after_a_change(make_dataset, tmp_path, monkeypatch):
-    path, rehearsed, screened = tmp_path / "made-up.h5", [], []
-    real, real_screening = store.rehearse, store._screen_links
+def test_what_was_read_well_is_rehearsed_again_only_after_a_change(make_dataset, tmp_path, monkeypatch):
+    path, rehearsed = tmp_path / "made-up.h5", []
+    real = store.rehearse
     monkeypatch.setattr(store, "rehearse", lambda action, limits: (rehearsed.append(1), real(action, limits)))
-    monkeypatch.setattr(store, "_screen_links", lambda file: (screened.append(1), real_screening(file)))
 
     def n_rehearsals(action):
         rehearsed.clear()
-        screened.clear()
         action()
-        assert len(screened) == len(rehearsed)
         return len(rehearsed)
 
     store.write(make_dataset(n_cells=6), path)

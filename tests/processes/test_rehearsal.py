@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from curvebench.processes import ChildFailed, OutOfMemory, TimedOut
+from curvebench.processes import ChildFailed, OutOfMemory, TimedOut, afresh
 from curvebench.processes.afresh import rehearse_afresh
 from curvebench.processes.rehearsal import CAN_REHEARSE, ForkFailed, RehearsalLimits, rehearse
 from curvebench.spec import CheckFailed, InputError, UsageError
@@ -109,6 +109,46 @@ def test_a_program_that_was_started_afresh_takes_the_harm_too(target, arguments,
     with pytest.raises(error, match=message):
         rehearse_afresh(target, arguments, limits)
     rehearse_afresh("math:sqrt", [4], limits)
+
+
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(monkeypatch):
+    """A person interrupts while a file is read, then reads another."""
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    rehearse_afresh("math:sqrt", [4], LIMITS)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            rehearse_afresh("time:sleep", [1], LIMITS)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(ChildFailed, match="ValueError"):
+        rehearse_afresh("math:sqrt", [-1], LIMITS)
+    rehearse_afresh("math:sqrt", [4], LIMITS)
+
+
+def test_a_program_that_somebody_ended_is_started_again():
+    rehearse_afresh("math:sqrt", [4], LIMITS)
+    afresh._program_of(os.getpid())._process.kill()
+    with pytest.raises(UsageError, match=r"Nothing can be rehearsed here: .* Try again\."):
+        rehearse_afresh("math:sqrt", [4], LIMITS)
+    rehearse_afresh("math:sqrt", [4], LIMITS)
+
+
+def test_a_copy_that_hangs_before_it_begins_is_not_held_against_the_action(monkeypatch):
+    def fork():
+        child = true_fork()
+        if child == 0:
+            time.sleep(60)
+        return child
+
+    true_fork = os.fork
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(ForkFailed, match="did not begin within 0.3 s"):
+        rehearse(lambda: None, RehearsalLimits(seconds=0.3, memory_bytes=2**28))
 
 
 def test_memory_counts_from_what_is_there():
