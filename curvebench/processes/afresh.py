@@ -54,10 +54,8 @@ def rehearse_afresh(target: str, arguments: Sequence[str | int | None], limits: 
         program = _program_of(os.getpid())
         try:
             said = program.converse(question, most_bytes=_MOST_SAID, is_whole=lambda answer: answer.endswith(b"\n"))
-        except (
-            BaseException
-        ) as error:  # an answer that nobody waited for must not be taken for that to the next question
-            program.close()
+        except BaseException as error:
+            program.close()  # or the answer that nobody waited for would be taken for that to the next question
             _program_of.cache_clear()
             if isinstance(error, ChildFailed):
                 raise UsageError(f"Nothing can be rehearsed here: {error} Try again.") from None

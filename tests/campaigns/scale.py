@@ -100,7 +100,7 @@ def throughput(folder: Path, recipe_name: str, every: int) -> None:
         busy = inside = training = 0.0
         for worker in {span["worker"] for span in spans}:
             first, *later = [span for span in spans if span["worker"] == worker]
-            busy += later[-1]["end"] - first["end"]
+            busy += [first, *later][-1]["end"] - first["end"]
             inside += sum(span["end"] - span["begin"] for span in later)
             training += sum(span["training"] for span in later)
         found = {

@@ -147,7 +147,7 @@ def test_a_copy_that_hangs_before_it_begins_is_not_held_against_the_action(monke
 
     true_fork = os.fork
     monkeypatch.setattr(os, "fork", fork)
-    with pytest.raises(ForkFailed, match="did not begin within 0.3 s"):
+    with pytest.raises(ForkFailed, match=r"did not begin within 0\.3 s"):
         rehearse(lambda: None, RehearsalLimits(seconds=0.3, memory_bytes=2**28))
 
 
