@@ -4,7 +4,6 @@ import os
 import re
 import resource
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.folders import by_group, write_folder
+from oracles.forks import die, forking_into
 from oracles.hostile_files import HOSTILE, make_hostile, replace_column
 
 from curvebench.data import store
@@ -571,15 +571,7 @@ def test_what_hangs_or_crashes_hdf5_does_so_elsewhere(copied, monkeypatch):
 @pytest.fixture
 def no_fork_lives(monkeypatch):
     """Every fork of this process crashes before it does anything, as beside Ray at times."""
-
-    def fork():
-        child = true_fork()
-        if child == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return child
-
-    true_fork = os.fork
-    monkeypatch.setattr(os, "fork", fork)
+    monkeypatch.setattr(os, "fork", forking_into(die))
 
 
 def test_a_file_that_is_changed_after_its_rehearsal_is_not_read(copied, tmp_path, monkeypatch):

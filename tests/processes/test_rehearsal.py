@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from oracles.forks import die, forking_into
 
 from curvebench.processes import ChildFailed, OutOfMemory, TimedOut, afresh
 from curvebench.processes.afresh import rehearse_afresh
@@ -79,17 +80,10 @@ def test_crashes_are_told(act, message, capfd):
 
 
 def test_a_copy_that_never_begins_is_told_from_an_action_that_crashes(monkeypatch):
-    def fork():
-        child = true_fork()
-        if child == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return child
-
-    true_fork = os.fork
     with pytest.raises(ChildFailed) as caught:
         rehearse(os.abort, LIMITS)
     assert not isinstance(caught.value, ForkFailed)
-    monkeypatch.setattr(os, "fork", fork)
+    monkeypatch.setattr(os, "fork", forking_into(die))
     with pytest.raises(ForkFailed, match="crashed with SIGKILL before it began"):
         rehearse(lambda: None, LIMITS)
 
@@ -139,14 +133,7 @@ def test_a_program_that_somebody_ended_is_started_again():
 
 
 def test_a_copy_that_hangs_before_it_begins_is_not_held_against_the_action(monkeypatch):
-    def fork():
-        child = true_fork()
-        if child == 0:
-            time.sleep(60)
-        return child
-
-    true_fork = os.fork
-    monkeypatch.setattr(os, "fork", fork)
+    monkeypatch.setattr(os, "fork", forking_into(lambda: time.sleep(60)))
     with pytest.raises(ForkFailed, match=r"did not begin within 0\.3 s"):
         rehearse(lambda: None, RehearsalLimits(seconds=0.3, memory_bytes=2**28))
 
