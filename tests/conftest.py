@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from extras import REASONS
 from hypothesis import settings
+from long_forms import REASON as LONG_FORM
 
 from curvebench.data.columns import COLUMNS
 from curvebench.data.dataset import Dataset, Meta
@@ -315,7 +316,7 @@ MAY_SKIP_IN_CI = (
     "this machine has a GPU",
     "this processor cannot execute the target",
     "promised for x86-64 only",
-    "takes some minutes more",
+    LONG_FORM,
 )
 """Reasons for which a test may be skipped in CI; any other skip there means that CI lacks something."""
 

@@ -9,18 +9,15 @@ import os
 
 import numpy as np
 import pytest
+from long_forms import REASON, skipped_unless_wanted
 
 import curvebench
 from curvebench.spec import DIAGNOSES
 
 GIVEN, CORE = os.environ.get("CURVEBENCH_CORE_MODULES"), os.environ.get("CURVEBENCH_CORE")
 NETWORKS = ("conv", "recurrent", "attention")
-REASON = "takes some minutes more; set CURVEBENCH_SLOW=1 to run it"
 
-pytestmark = [
-    pytest.mark.timeout(3000),
-    pytest.mark.skipif(not (GIVEN or os.environ.get("CURVEBENCH_SLOW")), reason=REASON),
-]
+pytestmark = [pytest.mark.timeout(3000), skipped_unless_wanted(GIVEN)]
 
 
 @pytest.fixture(scope="module")
