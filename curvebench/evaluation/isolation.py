@@ -8,8 +8,6 @@ crash, a hang or a flood ends its process and costs it its status, nothing else.
 
 from __future__ import annotations
 
-import json
-import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,15 +24,19 @@ from curvebench.diagnosers.answers import InvalidOutput
 from curvebench.diagnosers.identity import Statement
 from curvebench.evaluation import wire
 from curvebench.evaluation.json_reading import Node
-from curvebench.processes import Child, ChildFailed, OutOfMemory, ProcessLimits, TimedOut, passed_on_environment
+from curvebench.processes import (
+    Child,
+    ChildFailed,
+    OutOfMemory,
+    ProcessLimits,
+    TimedOut,
+    our_program,
+    passed_on_environment,
+)
 from curvebench.spec import DIAGNOSES, TRACKS, Bool, Float, InputError, Remedy, UsageError
 
 ISOLATIONS: tuple[str, ...] = ("none", "process", "namespace")
 """How a diagnoser may be run: as part of us, in a process under limits, in one that is also alone in its world."""
-
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from curvebench.evaluation.worker import main; main()"
-)
 
 _OPTIONAL = ("fit", "abstain", "prescribe", "crashed")
 
@@ -97,7 +99,7 @@ def maker(
         def make() -> IsolatedDiagnoser:
             child = stack.enter_context(
                 Child(
-                    [sys.executable, "-c", _START, json.dumps(sys.path)],
+                    our_program("curvebench.evaluation.worker"),
                     limits,
                     called="The diagnoser",
                     namespace=isolation == "namespace",

@@ -328,6 +328,18 @@ class Child:
             self._temporary.cleanup()
 
 
+def our_program(module: str, *, heeds_environment: bool = True) -> list[str]:
+    """The command that runs `main` of one of our modules in a new Python, with the import path that we have.
+
+    The working directory is not searched before that: a json.py there is not ours to run. Without the environment
+    that holds whatever PYTHONPATH says.
+    """
+    way = "-P" if heeds_environment else "-I"
+    path = [os.path.abspath(entry) if os.path.exists(entry or ".") else entry for entry in sys.path]
+    start = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main()"
+    return [sys.executable, way, "-c", start, json.dumps(path)]
+
+
 def passed_on_environment() -> dict[str, str]:
     """The environment variables of `PASSED_ON`, and what names the locale."""
     return {k: v for k, v in os.environ.items() if k in PASSED_ON or k.startswith("LC_")}

@@ -16,11 +16,9 @@ from functools import cache, partial
 from importlib import import_module
 from threading import Lock
 
-from curvebench.processes import Child, ChildFailed, OutOfMemory, ProcessLimits, TimedOut
+from curvebench.processes import Child, ChildFailed, OutOfMemory, ProcessLimits, TimedOut, our_program
 from curvebench.processes.rehearsal import RehearsalLimits, rehearse
 from curvebench.spec import InputError, UsageError
-
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from curvebench.processes.afresh import main; main()"
 
 _LIMITS = ProcessLimits(seconds=7 * 86_400.0)
 """Of the program; each rehearsal has its own, which are narrower."""
@@ -68,11 +66,7 @@ def rehearse_afresh(target: str, arguments: Sequence[str | int | None], limits: 
 @cache
 def _program_of(process: int) -> Child:
     """The program of a process; its forks have their own."""
-    child = Child(
-        [sys.executable, "-I", "-c", _START, json.dumps([os.path.abspath(entry) for entry in sys.path])],
-        _LIMITS,
-        called="The program that rehearses",
-    )
+    child = Child(our_program(__name__, heeds_environment=False), _LIMITS, called="The program that rehearses")
     atexit.register(lambda: child.close() if os.getpid() == process else None)
     return child
 

@@ -492,6 +492,12 @@ def test_new_ones_are_made_in_new_processes_that_end_with_them(folder):
         assert (third.track, len(children())) == ("telemetry", n_two)
 
 
+def test_what_lies_in_the_current_folder_is_not_run_in_place_of_the_standard_library(folder):
+    (folder / "json.py").write_text("raise SystemExit('not this one')")
+    with isolated("rules", "process", LIMITS) as diagnoser:
+        assert diagnoser.track == "curve"
+
+
 def test_programs_and_models_are_known_by_their_names_alone(folder):
     (folder / "no.cbm").write_bytes(b"no model")
     check_name("exec:true no.cbm")

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import signal
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from oracles.forks import die, forking_into
 
-from curvebench.processes import ChildFailed, OutOfMemory, TimedOut, afresh
+from curvebench.processes import ChildFailed, OutOfMemory, TimedOut, afresh, our_program
 from curvebench.processes.afresh import rehearse_afresh
 from curvebench.processes.rehearsal import CAN_REHEARSE, ForkFailed, RehearsalLimits, rehearse
 from curvebench.spec import CheckFailed, InputError, UsageError
@@ -195,3 +196,14 @@ def test_no_descriptor_and_no_child_is_left():
         with suppress(InputError, ChildFailed):
             rehearse(act, LIMITS)
     assert (descriptors(), children()) == before
+
+
+@pytest.mark.parametrize(("heeds_environment", "python_path", "code"), [(False, ".", 0), (True, "", 0), (True, ".", 3)])
+def test_a_program_of_ours_is_not_led_astray(heeds_environment, python_path, code, tmp_path):
+    (tmp_path / "json.py").write_text("raise SystemExit(3)")
+    command = our_program("curvebench.processes.afresh", heeds_environment=heeds_environment)
+    environment = {**os.environ, "PYTHONPATH": python_path}
+    if not python_path:
+        del environment["PYTHONPATH"]
+    done = subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, env=environment, check=False)
+    assert done.returncode == code
