@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curvebench.board.curves import (
@@ -30,13 +30,11 @@ def unpack_losses(text):
     return np.array([nothing.get(code, 10 ** (-6 + code / 4000 * 7.5)) for code in unpack(text)])
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 4095)))
 def test_packing_loses_nothing(codes):
     assert unpack(pack(codes)) == codes
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(1e-5, 30), min_size=1), st.floats(0.01, 100))
 def test_losses_come_back_within_a_quarter_of_a_percent(losses, cap):
     back = unpack_losses(pack_losses(np.array(losses) * cap, cap))

@@ -1,6 +1,6 @@
 import re
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -9,7 +9,6 @@ from curvebench.board.texts import clean, link_target, to_markdown
 EVIL = "<script>alert(1)</script> [a](javascript:b) ![x](http://y) `c` | **d** | www.e.com https://f.g @h {{ 1 }} &lt;"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300), st.integers(1, 100))
 def test_clean_is_one_short_line_and_clean_twice_is_clean_once(text, limit):
     line = clean(text, limit)
@@ -27,7 +26,6 @@ def test_letters_do_not_become_towers():
     assert clean("a" + "\u0301" * 50 + "b", 60) == "a" + "\u0301" * 2 + "b"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80))
 @example(EVIL)
 @example("a_b_ *c* ~~d~~ <!-- e --> \\| \\")

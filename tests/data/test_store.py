@@ -164,7 +164,7 @@ def texts(column):
     return st.text(alphabet, max_size=column.itemsize // 4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_round_trip_of_anything(data, dataset, tmp_path_factory):
     anything = data.draw(arbitrary_datasets(dataset.meta))

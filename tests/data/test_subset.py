@@ -43,7 +43,7 @@ def strata_of(dataset):
     return Counter(kinds.values())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(n_runs=st.integers(N_SEEDS, 1000), scored_only=st.booleans())
 def test_whole_pairs_and_of_every_stratum_the_same_share_rounded_up(make_dataset, n_runs, scored_only):
     dataset = make_dataset(n_cells=60, n_points=2, n_seeds=N_SEEDS)

@@ -75,7 +75,7 @@ def test_views_by_a_slow_twin(name, curves):
 
 @pytest.mark.parametrize("name", VIEWS)
 @given(X=anything)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_what_every_view_keeps(name, X):
     X.setflags(write=False)
     viewed = VIEWS[name](X)

@@ -29,6 +29,7 @@ def test_a_good_log_raises_no_doubt():
         (curve_of([2.0, 1.0]), "too few points: 2 finite values"),
         (curve_of([2.0] + [np.nan] * 20), "too few points: 1 finite"),
         (curve_of(np.linspace(1, -1, 30)), "negative somewhere"),
+        (curve_of([0.0] * 29 + [np.inf]), "zero wherever it is finite"),
         (replace(FINE, steps=np.arange(1000.0, 1030.0)), "begins at point 1,000 of 1,029"),
         (replace(FINE, loss_name="train/loss_G"), "adversarial"),
         (replace(FINE, source="trainer-state", grad_norm=np.array([1.0] * 20 + [np.nan] * 10)), "filtered"),
@@ -41,7 +42,7 @@ def test_reasons_in_the_log(curve, why):
 
 def test_reasons_in_the_answer():
     assert "unlike those of the data set: 9 times" in reasons(FINE, novelty=9.0)
-    assert "healthy, has a probability of 0.59; 0.60 is asked for" in reasons(FINE, probability=0.59)
+    assert "healthy, is right with a probability of 0.59; 0.60 is asked for" in reasons(FINE, probability=0.59)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_what_is_no_baseline(entries, tmp_path, change, reason):
     assert "\n" not in str(caught.value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_whatever_happens_to_a_file_it_is_read_or_refused(entries, tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "damaged.json"

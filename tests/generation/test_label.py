@@ -296,7 +296,7 @@ def test_every_threshold_is_heard():
         largest_ratio=st.sampled_from([2.0, 100.0]),
     ),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_twin_agrees(seed, n_seeds, n_remedies, noise, untried, rules):
     rng = np.random.default_rng(seed)
     chosen = np.sort(rng.choice(len(REMEDIES), n_remedies, replace=False))

@@ -356,7 +356,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
 
 
 def test_a_missing_recipe_lists_the_known_and_suggests_the_nearest(tmp_path):
-    with pytest.raises(InputError, match=r"one of core, .*quick\. Did you mean 'quick'\?"):
+    with pytest.raises(InputError, match=r"one of core, .*quick, .*\. Did you mean 'quick'\?"):
         load_recipe("quik")
     with pytest.raises(InputError) as caught:
         load_recipe(tmp_path / "nothing.toml")
@@ -470,7 +470,7 @@ def test_the_writer_of_these_tests_writes_toml():
 
 
 @given(data=st.data(), n=st.integers(1, 4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_mutations_give_a_recipe_or_one_error(data, n):
     tables = copy.deepcopy(PARSED)
     for _ in range(n):
@@ -497,7 +497,7 @@ def test_mutations_give_a_recipe_or_one_error(data, n):
 
 
 @given(position=st.integers(0, len(QUICK)), length=st.integers(0, 40), text=st.text(max_size=10))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_mutated_text_gives_a_recipe_or_one_error(position, length, text):
     with contextlib.suppress(InputError):
         parse_recipe(QUICK[:position] + text + QUICK[position + length :])

@@ -172,7 +172,7 @@ def test_the_code_on_the_card_runs(tmp_path, monkeypatch, offline):
     assert names["loss"].shape == (len(names["diagnosis"]), 128)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(name=st.text(max_size=40), licence=st.text(max_size=20), source=st.text(max_size=20))
 def test_no_text_in_a_file_breaks_the_card(make_dataset, tmp_path_factory, name, licence, source):
     """Whoever wrote the file may have called things as they liked."""
@@ -288,7 +288,7 @@ def test_pandas_reads_csv(mini, tmp_path, in_small_parts):
 ANY_LOSSES = arrays(np.float32, (48,), elements=st.floats(width=32, allow_nan=False, allow_subnormal=True))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(losses=ANY_LOSSES)
 def test_any_number_survives_text(make_dataset, tmp_path_factory, losses):
     pd = pytest.importorskip("pandas")

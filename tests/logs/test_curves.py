@@ -173,7 +173,7 @@ def beside(loss_steps, other):
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sets(st.integers(0, 40), min_size=1, max_size=20),
     st.dictionaries(st.integers(0, 50), st.floats(-5, 5), min_size=1, max_size=20),
@@ -185,7 +185,7 @@ def test_what_stands_beside_a_point_is_as_in_the_slow_twin(loss_steps, other):
     np.testing.assert_array_equal(curve.val_loss, beside(sorted(loss_steps), other))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(-5, 20), st.floats(allow_nan=True)), min_size=1, max_size=60))
 def test_whatever_the_steps_every_point_is_kept_or_counted(points):
     made = curves([{"step": s, "loss": value} for s, value in points])
@@ -199,7 +199,7 @@ def test_whatever_the_steps_every_point_is_kept_or_counted(points):
     assert by_count or {s for s, _ in points} == {int(s) for curve in made for s in curve.steps}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.floats())
 def test_numbers_survive_every_way_of_writing(value):
     for text in (repr(value), f"{value:e}", f" {value!r} ", f'"{value!r}"', repr(value).upper()):

@@ -90,7 +90,7 @@ SAMPLES = (*REAL, "mlflow.db", "log.csv.gz", "utf-16.csv")
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_mutated_logs(name, samples, tmp_path, seed):
     outcome(write(tmp_path, mutate(samples[name], seed)))
@@ -103,7 +103,7 @@ def test_logs_cut_anywhere(name, samples, tmp_path):
         outcome(write(tmp_path, data[:n]))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
 @example(b"\x1f\x8b")
 @example(b":W&B")
@@ -120,7 +120,7 @@ def test_any_bytes(tmp_path, data):
     outcome(write(tmp_path, data))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(alphabet='0123456789.,;:-+eE naifNI"{}[]\n\t\r\\/|=()#%lostrvp_\x1b\0é', max_size=200))
 def test_any_text(tmp_path, text):
     outcome(write(tmp_path, text))
@@ -136,21 +136,21 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(JSON)
 def test_any_json(tmp_path, value):
     outcome(write(tmp_path, json.dumps(value)))
     outcome(write(tmp_path, "\n".join([json.dumps(value)] * 2)))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=40), max_size=5), st.sampled_from([made.events, made.wandb_file]))
 def test_any_records_with_right_checksums(tmp_path, messages, writer):
     wrapped = [field for message in messages for field in (message, made.field(5, message), made.field(2, message))]
     outcome(write(tmp_path, writer(*wrapped, *(made.field(5, made.field(1, m)) for m in messages))))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.sampled_from(["x", "y", "lr"]), st.text(max_size=20), st.sampled_from(["keras.csv", "lightning", "run.wandb"])
 )

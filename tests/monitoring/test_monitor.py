@@ -160,7 +160,7 @@ TOLD = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TOLD, TOLD, st.none() | st.integers(1, 700))
 def test_a_restored_monitor_is_the_same_to_the_bit(before, after, total):
     one, other = Monitor(total), Monitor(total)
@@ -175,7 +175,7 @@ def test_a_restored_monitor_is_the_same_to_the_bit(before, after, total):
 ANYTHING = st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.lists(st.floats(), max_size=3), st.binary())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(ANYTHING, ANYTHING, ANYTHING), min_size=1, max_size=8), st.text())
 def test_nothing_makes_an_update_raise_and_it_warns_at_most_once(calls, channel):
     monitor = Monitor(10)

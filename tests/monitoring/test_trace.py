@@ -69,7 +69,7 @@ class KeepsAll:
         return points
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(MOVES, st.integers(1, 40), st.integers(0, 30_000), st.integers(-5, 5))
 def test_the_curve_is_that_of_all_losses(moves, stride, n_planned, start):
     trace, twin = Trace(), KeepsAll()
@@ -90,7 +90,7 @@ def test_the_curve_is_that_of_all_losses(moves, stride, n_planned, start):
         np.testing.assert_allclose(found[:-1].T, np.array(twin.curve(n_planned), dtype=np.float32), rtol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(300, 20_000), st.floats(0.1, 1.0))
 def test_points_stand_at_most_half_a_piece_from_where_they_should(n_planned, share):
     """A loss that is its own step shows where each point stands: the mean step of its part."""
@@ -146,7 +146,7 @@ def test_memory_is_constant():
     assert trace.curve().shape[1] == N_POINTS
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 5000), LOSSES), max_size=40), st.lists(LOSSES, max_size=20))
 def test_a_state_is_the_whole_of_it(told, rest):
     one, other = Trace(), Trace()

@@ -70,7 +70,7 @@ def plain(curve: np.ndarray) -> str:
     return NOTHING
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(odd_curves(3))
 def test_it_is_what_one_curve_at_a_time_finds(curve):
     with comparisons_with_anything():

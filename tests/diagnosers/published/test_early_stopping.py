@@ -20,7 +20,7 @@ def plain(curve: np.ndarray) -> str:
     return STOPPED if stalls(epochs, 3, lambda loss, best: loss < best) else NOTHING
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(odd_curves(3))
 def test_it_is_what_one_curve_at_a_time_finds(curve):
     with comparisons_with_anything():

@@ -86,7 +86,7 @@ def test_ten_thousand_curves_a_second(rules):
     assert len(X) / min(seconds) >= 10_000
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(odd_curves(4))
 def test_epochs_are_those_of_a_plain_loop(curve):
     channels = dict(zip(CHANNELS[:4], curve.astype(np.float64), strict=True))

@@ -47,7 +47,7 @@ def plain(losses: np.ndarray, test: str) -> str:
     return DIVERGED if PLAIN[test](losses) else NOTHING
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(odd_curves(1), st.sampled_from(sorted(PLAIN)))
 def test_it_is_what_one_curve_at_a_time_finds(curve, test):
     with comparisons_with_anything():

@@ -18,7 +18,7 @@ CRITERIA = {
 }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(odd_curves(3), st.integers(1, 12), st.sampled_from(sorted(CRITERIA)))
 def test_it_is_what_a_callback_counts(curve, n_checks, criterion):
     is_better, losses = CRITERIA[criterion], curve.astype(np.float64)

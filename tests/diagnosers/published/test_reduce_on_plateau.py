@@ -25,14 +25,14 @@ def plain(curve: np.ndarray, monitor: str) -> str:
     return PLATEAU if stalls(epochs_of(curve, monitor), 11, lambda a, best: a < best * (1 - 1e-4)) else NOTHING
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(odd_curves(3), st.sampled_from(MONITORS))
 def test_it_is_what_one_curve_at_a_time_finds(curve, monitor):
     with comparisons_with_anything():
         assert ReduceOnPlateau(monitor).findings(curve[None]).tolist() == [plain(curve, monitor)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(odd_curves(3), st.sampled_from(MONITORS))
 def test_it_is_what_torch_does(curve, monitor):
     torch = pytest.importorskip("torch")

@@ -28,7 +28,7 @@ def plain(losses: np.ndarray) -> str:
     return STATIONARY if len(losses) >= 64 and not p_value_of_falling(losses) < 0.05 else NOTHING
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(odd_curves(1))
 def test_it_is_what_scipy_finds(curve):
     losses = curve[0].astype(np.float64)

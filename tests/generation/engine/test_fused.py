@@ -87,7 +87,7 @@ def test_every_shape_agrees(activation, depth, width):
     seed=st.integers(0, 10_000),
     output=st.none() | st.tuples(st.sampled_from(OUTPUT_ACTIVATIONS), st.sampled_from(LOSSES)),
 )
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_random_configurations_agree_with_the_stacked_engine(
     task, optimizer, activation, schedule, depth, width, log_rate, seed, output
 ):

@@ -67,7 +67,7 @@ def fused_sums(init, a, b):
     turned=st.booleans(),
     ending=st.sampled_from([AS_IT_IS, NOT_BELOW_ZERO, WHERE_POSITIVE]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_matmul_sums_in_order_with_one_rounding_a_term(n_rows, n_columns, n_k, seed, turned, ending):
     rng = np.random.default_rng(seed)
     a = rng.normal(size=(n_rows, n_k)).astype(np.float32)
@@ -98,7 +98,7 @@ def test_matmul_sums_in_order_with_one_rounding_a_term(n_rows, n_columns, n_k, s
 
 
 @given(n_rows=st.integers(1, 50), n_columns=st.integers(1, 50))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_transpose(n_rows, n_columns):
     source = np.arange(n_rows * n_columns, dtype=np.float32).reshape(n_rows, n_columns) + 1
     source_flat, source_0, source_stride = flat(source)
@@ -127,7 +127,7 @@ def test_endings_keep_what_is_no_number_except_behind_a_closed_gate():
 
 
 @given(n_rows=st.integers(1, 40), n_columns=st.integers(1, 40), seed=st.integers(0, 999))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_rows_are_summed_in_order(n_rows, n_columns, seed):
     matrix = np.random.default_rng(seed).normal(size=(n_rows, n_columns)).astype(np.float32)
     source, source_0, stride = flat(matrix)
