@@ -23,7 +23,7 @@ ASKED = {
     "curvebench leaderboard b": {"build"},
     "curvebench evaluate mini --spl": {"--split"},
     "curvebench evaluate mini -d rule": {"rules", "rules-tuned"},
-    "curvebench evaluate m": {"mini", "mini-logs", "mine.h5"},
+    "curvebench evaluate m": {"mini", "mini-logs", "mini-wide", "mine.h5"},
     "curvebench generate q": {"quick"},
     "curvebench export mini --to ": set(FORMATS),
     "curvebench info no-such": set(),

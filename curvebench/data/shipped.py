@@ -31,6 +31,9 @@ SHIPPED: Mapping[str, Shipped] = {
     "mini-logs": Shipped(
         Path(__file__).with_name("mini-logs.h5"), "b5557f2ff813e1e8b03cdf241baa79a1d4e82a41ed14d0ae0c3294d1eeaca779"
     ),
+    "mini-wide": Shipped(
+        Path(__file__).with_name("mini-wide.h5"), "ac0401708953682ffe6641a67fba13990f344bf44383b927f93183783e15db6d"
+    ),
 }
 """Name -> data set. How each was made stands in docs/data.md."""
 

@@ -62,14 +62,15 @@ def test_the_page_on_ci_says_what_mini_can_tell_apart(mini, split):
     np.testing.assert_allclose(said, found, atol=0.015)
 
 
-def test_mini_logs_was_made_as_the_page_on_data_says():
+@pytest.mark.parametrize("recipe", ["logs", "wide"])
+def test_the_other_parts_were_made_as_the_page_on_data_says(recipe):
     page = (DOCS / "data.md").read_text(encoding="utf-8")
-    options = shlex.split(re.search(r"curvebench subset logs\.h5 (.*)", page)[1])
-    logs, n_runs = curvebench.load("mini-logs"), int(options[options.index("--runs") + 1])
-    assert logs.meta.recipe_name == "logs"
-    assert n_runs - len(np.unique(logs["seed"])) < len(logs) <= n_runs
-    assert np.isnan(logs["resumed_train_loss"]).all()
-    assert set(logs.split("train").labels.tolist()) == set(DIAGNOSES)
+    options = shlex.split(re.search(rf"curvebench subset {recipe}\.h5 (.*)", page)[1])
+    part, n_runs = curvebench.load(f"mini-{recipe}"), int(options[options.index("--runs") + 1])
+    assert part.meta.recipe_name == recipe
+    assert n_runs - len(np.unique(part["seed"])) < len(part) <= n_runs
+    assert np.isnan(part["resumed_train_loss"]).all()
+    assert set(part.split("train").labels.tolist()) == set(DIAGNOSES)
 
 
 def test_a_file_of_that_name_comes_first(mini, make_dataset, tmp_path, monkeypatch):
