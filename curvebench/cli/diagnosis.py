@@ -190,12 +190,16 @@ def calibrate(
     from curvebench.diagnosis.calibration import (
         BESIDE,
         COUNTS,
+        NOVELTIES,
         Answers,
         ask,
+        by_novelty,
         calibrated,
+        draft,
         frontier,
         judged,
         leaning,
+        novelty_quantiles,
         within,
     )
     from curvebench.diagnosis.judging import DEFAULT_MODEL
@@ -204,18 +208,19 @@ def calibrate(
         check_target(output, overwrite=force)
     path = model or DEFAULT_MODEL
     fitted, datasets, library = load_model(path), [load(one) for one in (file, *(also or ()))], default_library()
+    first = draft(datasets, hashlib.sha256(path.read_bytes()).hexdigest())
     of_set: dict[tuple[str, str], Answers] = {}
     for split in ("test", "test_ood"):
         for dataset in datasets:
             name = f"{split} of {dataset.meta.recipe_name}"
             if not quiet:
                 say(f"asking about the runs of {name}")
-            of_set[split, name] = ask(dataset, split, fitted, library)
+            of_set[split, name] = ask(dataset, split, fitted, library, first)
     answers = {
         split: Answers.joined([said for (of, _), said in of_set.items() if of == split])
         for split in ("test", "test_ood")
     }
-    limits = calibrated(answers["test"], datasets, hashlib.sha256(path.read_bytes()).hexdigest())
+    limits = calibrated(answers["test"], first)
     allowed = {split: within(said, limits) for split, said in answers.items()}
     curves = {split: frontier(said) for split, said in allowed.items()}
     chosen = {split: judged(said, limits.min_probability) for split, said in allowed.items()}
@@ -226,11 +231,15 @@ def calibrate(
         for i, channel in enumerate(BESIDE)
         for what, is_shown in (("with", True), ("without", False))
     }
-    leanings = {split: leaning(said, limits.min_probability) for split, said in allowed.items()}
+    leanings = {split: leaning(said, limits.min_probability, limits.min_together) for split, said in allowed.items()}
     counts = {
         count: [judged(said.select(said.n_points == count), limits.min_probability) for said in answers.values()]
         for count in COUNTS
     }
+    edges = novelty_quantiles(answers["test"], NOVELTIES)
+    long_enough = [said.select(said.n_points >= limits.min_points) for said in answers.values()]
+    unlike = [by_novelty(said, edges, limits.min_probability) for said in long_enough]
+    novelty = dict(zip([*(f"up to {edge:.2f}" for edge in edges), "beyond"], zip(*unlike, strict=True), strict=True))
     if output is not None:
         publish(limits.to_json().encode(), output, overwrite=force)
     if as_json:
@@ -243,12 +252,14 @@ def calibrate(
                 "by_channel": {name: asdict(point) for name, point in by_channel.items()},
                 "curves": {split: [asdict(point) for point in points] for split, points in curves.items()},
                 "by_points": {str(count): [asdict(point) for point in points] for count, points in counts.items()},
+                "by_novelty": {name: [asdict(point) for point in points] for name, points in novelty.items()},
             }
         )
         return
     show_facts(
         {
             "least probability": f"{limits.min_probability:.2f}",
+            "least for a leaning": f"{limits.min_together:.2f}",
             "fewest points": limits.min_points,
             "greatest novelty": f"{limits.max_novelty:.2f}",
             **{f"on {split}": _in_words(point) for split, point in chosen.items()},
@@ -265,6 +276,8 @@ def calibrate(
     )
     show_text("\nWith the least probability above, by the points of the log:")
     show_table([Column("points", is_number=True), *numbers], [[str(n), *_cells(pair)] for n, pair in counts.items()])
+    show_text("\nWith the least probability above, by the novelty of the curve:")
+    show_table([Column("novelty"), *numbers], [[name, *_cells(pair)] for name, pair in novelty.items()])
 
 
 def _cells(points: Sequence[Point]) -> list[str]:
@@ -283,6 +296,7 @@ def verdict_text(verdict: Verdict) -> str:
     lines = [
         f"{verdict.curve.run or 'The run'}: {verdict.diagnosis or 'no verdict'}",
         _line("probabilities", ", ".join(f"{name} {p:.2f}" for name, p in ranked if p >= 0.005)),
+        _line("right", f"{verdict.likeliest}, with a probability of {verdict.probability_right:.2f}"),
         *(_line("evidence", sentence) for sentence in verdict.evidence),
         *(_line("no verdict", sentence) for sentence in verdict.abstains_because),
     ]

@@ -27,14 +27,16 @@ class Diagnose:
         return default_diagnoser().predict_proba(_seen(X))
 
     def abstain(self, X: Float) -> Bool:
-        """(n_curves,) whether nothing is said: not probable enough, too few points, too novel, or a negative loss."""
+        """(n_curves,) whether nothing is said: not probable enough, too few points, too novel, or without course."""
         limits, losses = default_limits(), np.asarray(X)[:, 0]
         if not len(losses):
             return np.zeros(0, dtype=np.bool_)
-        is_unsure = self.predict_proba(X).max(axis=1) < limits.min_probability
+        said = self.predict_proba(X)
+        is_right = limits.probability_right(said)[np.arange(len(said)), said.argmax(axis=1)]
         is_novel = novelties(default_library(), _seen(X)[:, 0], losses.shape[1]) > limits.max_novelty
         is_short = np.isfinite(losses).sum(axis=1) < limits.min_points
-        silent: Bool = is_unsure | is_novel | is_short | (losses < 0).any(axis=1)
+        is_none = (losses < 0).any(axis=1) | ~(np.isfinite(losses) & (losses > 0)).any(axis=1)
+        silent: Bool = (is_right < limits.min_probability) | is_novel | is_short | is_none
         return silent
 
 

@@ -51,7 +51,7 @@ def reasons_to_abstain(curve: Curve, probability: float, likeliest: str, novelty
 
     Args:
         curve: the run.
-        probability: of the likeliest diagnosis.
+        probability: that the likeliest diagnosis is right.
         likeliest: its name.
         novelty: see `Precedents`.
         limits: from where on nothing is said.
@@ -64,7 +64,7 @@ def reasons_to_abstain(curve: Curve, probability: float, likeliest: str, novelty
         )
     if probability < limits.min_probability:
         reasons.append(
-            f"The likeliest diagnosis, {likeliest}, has a probability of {probability:.2f}; "
+            f"The likeliest diagnosis, {likeliest}, is right with a probability of {probability:.2f}; "
             f"{limits.min_probability:.2f} is asked for."
         )
     return reasons
@@ -78,6 +78,8 @@ def _about_the_log(curve: Curve, limits: Limits) -> Iterator[str]:
         yield f"There are too few points: {n} finite values of the loss; {limits.min_points} are asked for."
     if (losses[is_finite] < 0).any():
         yield "The loss is negative somewhere, so that its course cannot be read as a ratio to its start."
+    elif is_finite.any() and not (losses[is_finite] > 0).any():
+        yield "The loss is zero wherever it is finite: there is no course to judge."
     if begins_late(curve.steps):
         yield (
             f"The log begins at {curve.step_name} {curve.steps[0]:,.6g} of {curve.steps[-1]:,.6g}: "

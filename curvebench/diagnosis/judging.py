@@ -23,7 +23,7 @@ from curvebench.remedies import remedies_of
 from curvebench.spec import DIAGNOSES, CheckFailed, Diagnoser, Float, InputError, Remedy, UsageError
 
 DEFAULT_MODEL = Path(__file__).with_name("default.cbm")
-"""The diagnoser that is asked where none is named: `as-logged`, fitted on the splits `train` of `core` and `logs`."""
+"""The diagnoser that is asked where none is named: `as-logged`, fitted on `train` of `core`, `logs` and `wide`."""
 
 
 @cache
@@ -88,7 +88,9 @@ def diagnose(
     library = library or default_library()
     found = precedents(library, X[0, 0], len(curve))
     limits = limits or default_limits()
-    reasons = reasons_to_abstain(curve, probabilities[likeliest], likeliest, found.novelty, limits)
+    probability_right = float(limits.probability_right(row)[row.argmax()])
+    is_unsure = probability_right < limits.min_probability
+    reasons = reasons_to_abstain(curve, probability_right, likeliest, found.novelty, limits)
     if abstained:
         reasons.insert(0, "The diagnoser abstains.")
     fixed = remedies_of(library.dataset.meta.fixed_actions, library.dataset.meta.remedies)
@@ -97,27 +99,26 @@ def diagnose(
         curve=curve,
         diagnosis=None if reasons else likeliest,
         probabilities=probabilities,
+        probability_right=probability_right,
         evidence=evidence(curve),
         remedy=remedy,
         advice=advice_of(curve, remedy),
         precedents=found if remedy is None else tried_on(found, library.dataset, remedy),
         abstains_because=tuple(reasons),
         cautions=cautions(curve),
-        leaning=leaning(probabilities, limits) if len(reasons) == 1 else None,
+        leaning=leaning(probabilities, limits) if is_unsure and len(reasons) == 1 else None,
     )
 
 
 def leaning(probabilities: Mapping[str, float], limits: Limits) -> str | None:
-    """The one of `WAYS` whose diagnoses are probable enough together where no diagnosis is by itself; None if none is.
+    """The one of `WAYS` whose diagnoses are probable enough together; None if neither is.
 
     >>> said = dict.fromkeys(DIAGNOSES, 0.0) | {"lr_too_high": 0.5, "late_lr_too_high": 0.4, "healthy": 0.1}
     >>> leaning(said, default_limits())
     'Lower the learning rate'
     """
-    if max(probabilities.values()) >= limits.min_probability:
-        return None
     way = max(WAYS, key=lambda way: sum(probabilities[name] for name in WAYS[way]))
-    return way if sum(probabilities[name] for name in WAYS[way]) >= limits.min_probability else None
+    return way if sum(probabilities[name] for name in WAYS[way]) >= limits.min_together else None
 
 
 def curve_of(losses: ArrayLike) -> Curve:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curvebench.data.dataset import Dataset, Meta, concatenate
-from curvebench.data.shipped import locate
+from curvebench.data.shipped import SHIPPED, locate
 from curvebench.data.store import load
 from curvebench.diagnosers.features import log_curves
 from curvebench.diagnosers.learned.series import at_points
@@ -52,27 +52,31 @@ class Library:
 
 @cache
 def default_library() -> Library:
-    """The splits `train` of `mini` and `mini-logs`, which come with the package: of what the default was fitted on.
+    """The splits `train` of the data sets that come with the package: parts of what the default was fitted on.
 
     The other splits stay out, so that whatever is calibrated on them, or scored, was not looked up in.
     """
-    return make_library(*(load(locate(name)).split("train") for name in ("mini", "mini-logs")))
+    return make_library(*(load(locate(name)).split("train") for name in SHIPPED))
 
 
 def make_library(first: Dataset, *others: Dataset) -> Library:
     """The scored runs of data sets, to compare with; remedies that the first does not have are left out."""
-    made = concatenate([first, *(_told_as(other, first.meta) for other in others)])
+    told = [_told_as(other, first.meta, f"{place}/") for place, other in enumerate(others, start=2)]
+    made = concatenate([first, *told])
     dataset = made.select(made.is_scored)
     group = np.unique(dataset.cell_rate, return_inverse=True)[1]
     return Library(dataset, group, np.unique(dataset["problem"], return_inverse=True)[1])
 
 
-def _told_as(dataset: Dataset, meta: Meta) -> Dataset:
-    """A data set with the remedies of another, each outcome in its place; NaN where none was tried."""
+def _told_as(dataset: Dataset, meta: Meta, prefix: str) -> Dataset:
+    """A data set with the remedies of another, each outcome in its place; NaN where none was tried.
+
+    What has a name gets a prefix: every data set begins to number its cells and problems anew.
+    """
     has, wanted = dataset.meta, meta.remedies
     resumed = [remedy for remedy in has.remedies if remedy.action is Action.RESUME]
     wanted_resumed = [remedy for remedy in wanted if remedy.action is Action.RESUME]
-    columns = dict(dataset.columns)
+    columns = dict(dataset.columns) | {name: np.char.add(prefix, dataset[name]) for name in ("run", "cell", "problem")}
     for names, known, places in (
         (("remedy_final_loss", "remedy_final_val_loss", "remedy_gain"), has.remedies, wanted),
         (("resumed_train_loss",), resumed, wanted_resumed),

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from curvebench.logs import Curve
-from curvebench.spec import DIAGNOSES, Action, Diagnosis, InputError, Remedy, _Frozen
+from curvebench.spec import DIAGNOSES, Action, Diagnosis, Float, InputError, Remedy, _Frozen
 
 LIMITS_FILE = Path(__file__).with_name("limits.json")
 """Limits of the default diagnoser, as `curvebench calibrate` writes them."""
 
+ONLY_THE_LABEL: tuple[tuple[float, ...], ...] = tuple(tuple(float(i == j) for j in DIAGNOSES) for i in DIAGNOSES)
+"""An acceptance, see `Limits`: no diagnosis is right but the label."""
 
 WAYS: Mapping[str, tuple[Diagnosis, Diagnosis]] = {
     "Lower the learning rate": (Diagnosis.LR_TOO_HIGH, Diagnosis.LATE_LR_TOO_HIGH),
@@ -28,12 +33,14 @@ class Limits:
     """From where on nothing is said; calibrated on runs that the diagnoser was not fitted to.
 
     Attributes:
-        min_probability: the most probable diagnosis has to have.
+        min_probability: of being right, that the most probable diagnosis has to have; see `probability_right`.
         min_points: finite points of the loss that a log has to have.
         max_novelty: see `Precedents`.
         accuracy: aimed at among the runs that are judged.
         dataset_sha256: of the data sets that they were calibrated on, see `joint_sha256`.
         model_sha256: SHA-256 of the model's file that they were calibrated for.
+        min_together: probability that the two diagnoses of a leaning have to have together.
+        acceptance: (6, 6), of the runs with each label the share for which each diagnosis is accepted as right.
     """
 
     min_probability: float
@@ -42,10 +49,29 @@ class Limits:
     accuracy: float
     dataset_sha256: str
     model_sha256: str
+    min_together: float = 1.0
+    acceptance: tuple[tuple[float, ...], ...] = ONLY_THE_LABEL
+
+    def probability_right(self, probabilities: Float) -> NDArray[np.float64]:
+        """How probable it is that each diagnosis is right: the label, or accepted beside it.
+
+        Raising the rate from the start helps most of the runs that should have raised it later, nearly as much; so it
+        is right more often than it is the label.
+
+        Args:
+            probabilities: (..., 6) of the labels.
+
+        Returns:
+            (..., 6) float64.
+
+        >>> default_limits().probability_right(np.eye(6)).diagonal()
+        array([1., 1., 1., 1., 1., 1.])
+        """
+        return np.asarray(probabilities @ np.array(self.acceptance), dtype=np.float64)
 
     def to_json(self) -> str:
         """As `limits_from_json` reads it."""
-        return json.dumps(asdict(self), indent=1) + "\n"
+        return json.dumps(asdict(self)) + "\n"
 
 
 def limits_from_json(text: str) -> Limits:
@@ -56,9 +82,15 @@ def limits_from_json(text: str) -> Limits:
     """
     try:
         limits = Limits(**json.loads(text))
-    except (TypeError, ValueError) as error:
+        acceptance = np.array(limits.acceptance, dtype=np.float64)
+        if acceptance.shape != (len(DIAGNOSES), len(DIAGNOSES)):
+            raise ValueError(f"acceptance is {acceptance.shape}")
+        shares = np.append(acceptance, [limits.min_probability, limits.min_together, limits.accuracy])
+        if not ((shares >= 0) & (shares <= 1.1)).all() or not limits.min_points > 0 or not limits.max_novelty > 0:
+            raise ValueError("a number is out of its range")
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InputError(f"These are no limits ({error}); make them anew with curvebench calibrate.") from None
-    return limits
+    return replace(limits, acceptance=tuple(map(tuple, acceptance.tolist())))
 
 
 @cache
@@ -105,7 +137,8 @@ class Verdict:
     Attributes:
         curve: the run as it was read.
         diagnosis: one of `DIAGNOSES`, or None where nothing is said.
-        probabilities: diagnosis -> probability.
+        probabilities: diagnosis -> probability that it is the label.
+        probability_right: that the likeliest diagnosis is right: the label, or accepted beside it.
         evidence: sentences about the curve.
         remedy: what to do; None where nothing is said.
         advice: the remedy in words, for this run.
@@ -113,12 +146,13 @@ class Verdict:
         abstains_because: sentences; not empty exactly where nothing is said.
         cautions: sentences that weaken the verdict and do not forbid it.
         leaning: one of `WAYS` where nothing is said for the one reason that no diagnosis is probable enough, and the
-            two that ask for this are so together; else None.
+            two that ask for this are, together; else None.
     """
 
     curve: Curve
     diagnosis: str | None
     probabilities: Mapping[str, float]
+    probability_right: float
     evidence: tuple[str, ...]
     remedy: Remedy | None
     advice: str
@@ -131,11 +165,6 @@ class Verdict:
     def likeliest(self) -> str:
         """The most probable diagnosis, whether it is said or not; of equals the first."""
         return max(DIAGNOSES, key=lambda name: self.probabilities[name])
-
-    @property
-    def probability(self) -> float:
-        """That of the likeliest diagnosis."""
-        return self.probabilities[self.likeliest]
 
     @property
     def leaning_in_words(self) -> str:
@@ -158,6 +187,7 @@ class Verdict:
             "diagnosis": self.diagnosis,
             "likeliest": self.likeliest,
             "probabilities": dict(self.probabilities),
+            "probability_right": self.probability_right,
             "evidence": list(self.evidence),
             "remedy": None
             if remedy is None

@@ -127,8 +127,8 @@ def _with_stand_ins(verdict: Verdict, dataset: Dataset) -> list[tuple[int, int]]
 def _title(verdict: Verdict) -> str:
     run = f"{_plain(verdict.curve.run)}: " if verdict.curve.run else ""
     if verdict.diagnosis is None:
-        return f"{run}no verdict (likeliest: {verdict.likeliest}, {verdict.probability:.0%})"
-    return f"{run}{verdict.diagnosis} ({verdict.probability:.0%})"
+        return f"{run}no verdict (likeliest: {verdict.likeliest}, {verdict.probability_right:.0%})"
+    return f"{run}{verdict.diagnosis} ({verdict.probability_right:.0%})"
 
 
 def _draw_gains(axes: Any, verdict: Verdict, dataset: Dataset) -> None:

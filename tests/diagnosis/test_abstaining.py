@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from curvebench.data.shipped import locate
+from curvebench.data.store import load
 from curvebench.diagnosis import curve_of, default_limits, diagnose
 from curvebench.diagnosis.abstaining import Diagnose
 from curvebench.logs.channels import channels_of
@@ -19,6 +21,8 @@ LOSSES = [
     np.linspace(1, -1, 20),
     np.array([3.0, 2.0]),
     np.array([1.0]),
+    np.zeros(30),
+    np.r_[np.zeros(20), np.inf],
 ]
 
 
@@ -38,3 +42,15 @@ def test_each_limit_alone_is_enough():
     assert Diagnose().abstain(np.repeat(X[:, :, :1], default_limits().min_points - 1, axis=2)).all()
     assert Diagnose().abstain(-X).all()
     assert Diagnose().abstain(X[:0]).shape == (0,)
+
+
+def test_what_counts_is_how_probably_it_is_right():
+    part = load(locate("mini")).split("test")
+    X = part.select(part.is_scored).to_numpy3d(track="config")
+    said, limits = Diagnose().predict_proba(X), default_limits()
+    right = limits.probability_right(said)[np.arange(len(X)), said.argmax(axis=1)]
+    is_told_apart = (said.max(axis=1) < limits.min_probability) & (right >= limits.min_probability)
+    assert is_told_apart.sum() > 10
+    speaks = ~Diagnose().abstain(X)
+    assert speaks[is_told_apart].mean() > 0.9, "but for novel ones"
+    assert not speaks[right < limits.min_probability].any()

@@ -24,16 +24,27 @@ def test_only_train_is_looked_up_in():
 
 
 def test_runs_of_several_data_sets_keep_what_each_remedy_gave():
-    logs = load(locate("mini-logs")).split("train")
-    logs = logs.select(logs.is_scored)
-    told = LIBRARY.dataset.select(np.arange(len(LIBRARY.dataset) - len(logs), len(LIBRARY.dataset)))
-    np.testing.assert_array_equal(told["run"], logs["run"])
-    known = logs.meta.remedies
-    for i, remedy in enumerate(told.meta.remedies):
-        expected = logs["remedy_gain"][:, known.index(remedy)] if remedy in known else np.full(len(logs), np.nan)
-        np.testing.assert_array_equal(told["remedy_gain"][:, i], expected, str(remedy))
-    left_out = [remedy for remedy in known if remedy not in told.meta.remedies]
-    assert np.isnan(logs["remedy_gain"][:, [known.index(remedy) for remedy in left_out]]).all()
+    start = 0
+    for place, name in enumerate(SHIPPED, start=1):
+        part = load(locate(name)).split("train")
+        part = part.select(part.is_scored)
+        told = LIBRARY.dataset.select(np.arange(start, start + len(part)))
+        start += len(part)
+        assert told["run"].tolist() == [run if place == 1 else f"{place}/{run}" for run in part["run"]]
+        known = part.meta.remedies
+        for i, remedy in enumerate(told.meta.remedies):
+            expected = part["remedy_gain"][:, known.index(remedy)] if remedy in known else np.full(len(part), np.nan)
+            np.testing.assert_array_equal(told["remedy_gain"][:, i], expected, str(remedy))
+        left_out = [remedy for remedy in known if remedy not in told.meta.remedies]
+        assert np.isnan(part["remedy_gain"][:, [known.index(remedy) for remedy in left_out]]).all()
+    assert start == len(LIBRARY.dataset)
+
+
+@pytest.mark.parametrize("name", ["group", "problem"])
+def test_runs_of_two_data_sets_have_neither_cell_nor_problem_in_common(name):
+    ends = np.cumsum([int(part.is_scored.sum()) for part in (load(locate(name)).split("train") for name in SHIPPED)])
+    parts = [set(part.tolist()) for part in np.split(getattr(LIBRARY, name), ends[:-1])]
+    assert sum(map(len, parts)) == len(set.union(*parts))
 
 
 def test_a_run_of_the_library_finds_itself():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from curvebench.diagnosers.learned.boosting import Boosting, grown, make_trees
 from curvebench.diagnosers.learned.descriptions import describe
-from curvebench.diagnosers.learned.relogged import GRADIENT, N_POINTS, VALIDATION, logged_anew
+from curvebench.diagnosers.learned.relogged import GRADIENT, N_POINTS, VALIDATION, logged_anew, with_other_rates
 from curvebench.diagnosers.learned.series import RATE, at_points, resampled
 from curvebench.spec import CHANNELS, Float, Int
 
@@ -39,6 +39,9 @@ CHANCE = np.log([2, 3, 4, 5, 10, 100, 1000])
 N_RATES, LOWEST_RATE, UNKNOWN = 12, 6.0, 1.0
 """Points at which the shape of the rate is looked at, decades below its highest where it ends, what stands for none."""
 
+UNKNOWN_RATE = 9.0
+"""Decades that stand for the highest rate where none is known."""
+
 STRAIGHT, LEAST_FALL = 1e-5, 1e-6
 """Bends and falls, as shares of the loss, below which there is none: single precision has no more digits."""
 
@@ -54,10 +57,11 @@ class AsLogged(Boosting):
     """`Boosting` on curves that were logged in many ways, and on what else a log has.
 
     It looks at the training loss, its unit included: a loss that stays at 2.3 guesses among ten classes. Where a log
-    has them it looks at the validation loss, the gradient norm and the shape of the learning rate. Few logs have all,
-    so each is hidden in many of the curves that the trees are grown on, and all but the training loss may be NaN
-    throughout, or missing on smaller tracks. Diagnoses weigh as often as they occur, unlike in `Boosting`: what is
-    asked for is how sure the likeliest one is, and trees on balanced weights are sure too seldom.
+    has them it looks at the validation loss, the gradient norm and the learning rate: at its shape, and at how high it
+    is as far as networks of other sizes train alike with that. Few logs have all, so each is hidden in many of the
+    curves that the trees are grown on, and all but the training loss may be NaN throughout, or missing on smaller
+    tracks. Diagnoses weigh as often as they occur, unlike in `Boosting`: what is asked for is how sure the likeliest
+    one is, and trees on balanced weights are sure too seldom.
     """
 
     track = "config"
@@ -72,6 +76,7 @@ class AsLogged(Boosting):
             shown[rng.random(len(shown)) < share, channel] = np.nan
         decades = rng.uniform(-LARGEST_SCALE, LARGEST_SCALE, len(shown)) * (rng.random(len(shown)) < RESCALED)
         shown[:, :RATE] *= 10.0 ** decades[:, None, None]
+        shown = with_other_rates(shown, rng)
         return self.learn_from(self.features(shown), np.repeat(codes, N_TIMES))
 
     def grow(self, features: Float, codes: Int) -> dict[str, Any]:
@@ -92,6 +97,7 @@ class AsLogged(Boosting):
             [
                 describe(X[:, :1]),
                 shape_of_rate(X[:, RATE]),
+                highest_rate(X[:, RATE]),
                 proportions(losses),
                 levels(losses),
                 _where_known(X[:, VALIDATION], gaps(losses, X[:, VALIDATION])),
@@ -127,12 +133,12 @@ def levels(losses: Float) -> NDArray[np.float64]:
 
     Returns:
         (n_curves, 7) float64 decades: the first point, the median of the last twentieth, the lowest, the median and the
-        highest point, as far as they are finite and positive; from the median and from the first point to the nearest
-        level of `CHANCE`.
+        highest point, as far as they are finite and positive, else `NOWHERE`; from the median and from the first point
+        to the nearest level of `CHANCE`.
     """
     is_known = np.isfinite(losses) & (losses > 0)
-    is_known[~is_known.any(axis=1)] = True  # nothing is known there; whatever comes out of it is `NOWHERE`
     known = np.where(is_known, _decades(losses), np.nan)
+    known[~is_known.any(axis=1)] = NOWHERE
     n_last = max(1, losses.shape[1] // 20)
     ends = known[:, -n_last:]
     ends = np.where(np.isnan(ends).all(axis=1, keepdims=True), NOWHERE, ends)
@@ -245,3 +251,18 @@ def shape_of_rate(rates: Float) -> NDArray[np.float64]:
     below = np.where(is_known, np.maximum(logs - np.where(np.isfinite(highest), highest, 0.0), -LOWEST_RATE), np.nan)
     shape = at_points(below[:, None], N_RATES)[:, 0]
     return np.where(np.isnan(shape), UNKNOWN, shape)
+
+
+def highest_rate(rates: Float) -> NDArray[np.float64]:
+    """Decades of the highest learning rate.
+
+    Args:
+        rates: (n_curves, n_points), NaN where unknown.
+
+    Returns:
+        (n_curves, 1); `UNKNOWN_RATE` where no rate is known and positive.
+    """
+    is_known = np.isfinite(rates) & (rates > 0)
+    highest = np.where(is_known, rates, 0.0).max(axis=1, keepdims=True)
+    made: NDArray[np.float64] = np.where(highest > 0, np.log10(np.where(highest > 0, highest, 1.0)), UNKNOWN_RATE)
+    return made

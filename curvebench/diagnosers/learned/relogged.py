@@ -40,6 +40,10 @@ LARGEST_NOISE = 0.1
 HEAVIEST_MEAN = 0.9
 """Largest weight of the past in a running mean, as trackers smooth."""
 
+LOWER, HIGHER = 2.0, 0.5
+"""Decades by which the rates of other networks lie below and above those with which ours train alike. Most are wider,
+and the best rate falls with the width, that of Adam about as its inverse (Yang et al. 2021, Tensor Programs V)."""
+
 
 def logged_anew(X: Float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Each curve as some other log would have it, brought to `N_POINTS` points.
@@ -74,6 +78,21 @@ def logged_anew(X: Float, rng: np.random.Generator) -> NDArray[np.float64]:
         lines = log_lines(X[rows, :, (0 if start else 1) : length], points, mean=mean)
         lines[:, :RATE] = _printed(lines[:, :RATE], decimals[rows])
         made[rows] = at_points(lines, N_POINTS)
+    return made
+
+
+def with_other_rates(X: Float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Curves as of networks that train alike with other learning rates: those of a curve by one factor.
+
+    Args:
+        X: (n_curves, n_channels, n_points), the learning rate among the channels.
+        rng: draws the factors, within `LOWER` and `HIGHER`.
+
+    Returns:
+        (n_curves, n_channels, n_points) float64; all but the learning rate as it was.
+    """
+    made = np.array(X, dtype=np.float64)
+    made[:, RATE] *= 10.0 ** rng.uniform(-LOWER, HIGHER, len(made))[:, None]
     return made
 
 

@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from curvebench.diagnosers.learned.as_logged import (
     LOWEST_RATE,
     N_RATES,
+    NOWHERE,
     UNKNOWN,
     UNKNOWN_CURVE,
+    UNKNOWN_RATE,
     AsLogged,
     gaps,
+    highest_rate,
     levels,
     proportions,
     shape_of_rate,
@@ -26,8 +29,10 @@ from curvebench.diagnosers.learned.relogged import (
     logged_in,
     quieter,
     running_mean,
+    with_other_rates,
 )
 from curvebench.diagnosers.learned.series import at_points
+from curvebench.spec import DIAGNOSES
 
 
 def curves(n_points: int, n: int = 5) -> np.ndarray:
@@ -167,6 +172,25 @@ def test_the_shape_of_the_rate_has_no_unit():
     np.testing.assert_allclose(shape[3, [0, -1]], [-1 / 23, -2 + 1 / 23])
 
 
+def test_how_high_the_rate_is_is_one_number():
+    X = np.abs(np.random.default_rng(0).normal(1, 0.1, (6, 5, 30)))
+    other = X.copy()
+    other[:, 3] *= 10
+    differences = AsLogged().features(other) - AsLogged().features(X)
+    np.testing.assert_allclose(np.sort(np.abs(differences).max(axis=0))[-2:], [0, 1], atol=1e-4)
+    rates = np.array([[0.0, 1e-3, np.nan], [np.nan] * 3, [0.0] * 3, [-1.0, np.inf, 10.0]])
+    np.testing.assert_allclose(highest_rate(rates)[:, 0], [-3, UNKNOWN_RATE, UNKNOWN_RATE, 1])
+
+
+def test_other_networks_have_other_rates_and_the_same_curves():
+    X = np.abs(np.random.default_rng(0).normal(1, 0.1, (2000, 5, 3)))
+    made = with_other_rates(X, np.random.default_rng(1))
+    np.testing.assert_array_equal(made[:, [0, 1, 2, 4]], X[:, [0, 1, 2, 4]])
+    decades = np.log10(made[:, 3] / X[:, 3])
+    np.testing.assert_allclose(decades, decades[:, :1] * np.ones(3))
+    np.testing.assert_allclose([decades.min(), decades.mean(), decades.max()], [-2, -0.75, 0.5], atol=0.05)
+
+
 def test_the_unit_of_a_loss_is_seen_and_so_is_chance():
     losses = np.array([[2.3026] * 40, [0.35] * 40, [np.nan] * 40, [50.0] * 20 + [np.inf] * 20, [0.0] * 40])
     seen = levels(losses)
@@ -175,6 +199,7 @@ def test_the_unit_of_a_loss_is_seen_and_so_is_chance():
     np.testing.assert_allclose(seen[1, :5], np.log10(0.35))
     np.testing.assert_allclose(levels(10 * losses[:2])[:, :5], seen[:2, :5] + 1)
     np.testing.assert_allclose(seen[3, [0, 2, 3, 4]], np.log10(50.0))
+    np.testing.assert_array_equal(seen[[2, 4], :5], NOWHERE)
 
 
 def test_levels_are_the_plain_ones():
@@ -211,16 +236,14 @@ def test_what_a_log_lacks_says_nothing_and_the_optimiser_never_does():
     X = np.abs(np.random.default_rng(0).normal(1, 0.1, (6, 5, 30)))
     seen = AsLogged().features(X)
     other = X.copy()
-    other[:, 3] *= 10
     other[:, 4] = np.nan
-    np.testing.assert_allclose(AsLogged().features(other), seen, atol=1e-12)
-    for channel, unknown in ((1, UNKNOWN_CURVE), (2, UNKNOWN_CURVE), (3, UNKNOWN)):
+    np.testing.assert_array_equal(AsLogged().features(other), seen)
+    for channel, unknown in ((1, [UNKNOWN_CURVE]), (2, [UNKNOWN_CURVE]), (3, [UNKNOWN, UNKNOWN_RATE])):
         other = X.copy()
         other[:, channel] = np.nan
         hidden = AsLogged().features(other)
         differs = (hidden != seen).any(axis=0)
-        assert differs.any()
-        assert (hidden[:, differs] == unknown).all()
+        assert np.unique(hidden[:, differs]).tolist() == unknown
 
 
 def test_trees_use_what_a_log_has_and_do_without(monkeypatch):
@@ -237,3 +260,14 @@ def test_trees_use_what_a_log_has_and_do_without(monkeypatch):
     told = np.where(fitted.predict_proba(with_it)[:, 0] > 0.5, "lr_too_high", "healthy")
     assert (told == labels).mean() > 0.99
     assert np.abs(fitted.predict_proba(without)[:, 0] - 0.5).mean() < 0.2
+
+
+@pytest.mark.parametrize(("low", "is_told"), [(1e-7, True), (0.5, False)])
+def test_rates_that_networks_of_other_sizes_train_alike_with_are_not_told_apart(monkeypatch, low, is_told):
+    monkeypatch.setattr("curvebench.diagnosers.learned.as_logged.N_ITERATIONS", 40)
+    X = np.exp(-np.linspace(0, 2, 40)) * np.random.default_rng(0).uniform(0.9, 1.1, (400, 5, 40))
+    is_low = np.arange(400) % 2 == 0
+    X[:, 3] = np.where(is_low, low, 1.0)[:, None]
+    fitted = AsLogged().fit(X, np.where(is_low, "lr_too_low", "healthy"))
+    probability = fitted.predict_proba(X)[:, DIAGNOSES.index("lr_too_low")]
+    assert (np.abs(probability - is_low).max() < 0.2) == is_told

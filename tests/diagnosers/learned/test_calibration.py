@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curvebench.diagnosers.learned.calibration import (
@@ -32,7 +32,6 @@ def test_the_sharpness_that_made_the_classes_is_found(sharpness):
     assert best_sharpness(*drawn(sharpness)) == pytest.approx(sharpness, rel=0.1)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_no_other_sharpness_has_a_lower_loss(seed):
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -35,7 +35,6 @@ def test_against_a_slow_twin(n_points):
     np.testing.assert_allclose(describe(X), expected, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 40))))
 def test_any_curve_is_described_by_as_many_finite_numbers(X):
     seen = describe(X)
