@@ -8,17 +8,20 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from curvebench.diagnosis.sampling import N_POINTS
-from curvebench.diagnosis.verdict import Limits
+from curvebench.diagnosis.verdict import Limits, Precedents
 from curvebench.logs import Curve
 from curvebench.logs.channels import evenly_sampled
 from curvebench.logs.names import Role, role_of
-from curvebench.spec import Float
+from curvebench.spec import Action, Float, Remedy
 
 LATE_BEGIN, FEW_GAPS = 0.1, 5.0
 """A log begins late if its first step is beyond this share of its last, and so many usual gaps from zero."""
 
 RISING = 1.1
 """A loss that ends this many times its lowest, without having exploded, may rise by design."""
+
+ENOUGH = 5
+"""Points of a validation loss, and similar runs in which a remedy was tried, of which fewer say nothing."""
 
 EXPLODED = 10.0
 """Times its start; a loss that was ever this high did not rise by design."""
@@ -96,6 +99,14 @@ def cautions(curve: Curve) -> tuple[str, ...]:
     return tuple(_cautions(curve))
 
 
+def objections(remedy: Remedy | None, found: Precedents) -> tuple[str, ...]:
+    """A sentence where the remedy of a verdict did not help in most of the similar runs in which it was tried."""
+    n, n_helped = len(found.gains), sum(gain > 0 for gain in found.gains)
+    if remedy is None or remedy.action is Action.NONE or n < ENOUGH or 2 * n_helped >= n:
+        return ()
+    return (f"Most of the similar runs speak against it: the remedy, or one like it, helped {n_helped} of {n}.",)
+
+
 def _cautions(curve: Curve) -> Iterator[str]:
     if curve.source == "trainer-state" and not is_filtered(curve):
         yield (
@@ -106,6 +117,11 @@ def _cautions(curve: Curve) -> Iterator[str]:
         yield "Ultralytics leaves out epochs whose loss was NaN: a divergence may be hidden."
     if role_of(curve.loss_name) is Role.VALIDATION_LOSS:
         yield "This is a validation loss: overfitting looks like a rate too high."
+    if _overfits(curve):
+        yield (
+            "The validation loss rises while the training loss does not: overfitting. The verdict is about the "
+            "training loss; none of its remedies is meant against that."
+        )
     if _rises(curve):
         yield (
             "The loss rises without exploding. Some losses do so by design: adversarial ones, those with a growing "
@@ -148,15 +164,28 @@ def rises_by_design(loss_name: str) -> str | None:
 
 
 def _rises(curve: Curve) -> bool:
-    """Whether all of the last fifth lies clearly above where the loss was lowest, and it never exploded.
+    """Whether the loss rises at the end, and never exploded."""
+    losses = evenly_sampled(curve.steps, curve.train_loss, N_POINTS)
+    if not np.isfinite(losses).all() or (losses <= 0).any() or losses.max() / EXPLODED > losses[0]:
+        return False
+    return _rises_at_the_end(losses)
+
+
+def _overfits(curve: Curve) -> bool:
+    """Whether the validation loss rises at the end and the training loss does not."""
+    if curve.val_loss is None or not np.isfinite(curve.train_loss).all():
+        return False
+    known = curve.val_loss[np.isfinite(curve.val_loss)]
+    if len(known) < ENOUGH or (known <= 0).any() or (curve.train_loss <= 0).any():
+        return False
+    losses = evenly_sampled(curve.steps, curve.train_loss, N_POINTS)
+    return _rises_at_the_end(known) and not _rises_at_the_end(losses)
+
+
+def _rises_at_the_end(losses: Float) -> bool:
+    """Whether all of the last fifth of a positive loss lies clearly above where it was lowest.
 
     What is lowest is the median of a fifth, so that one lucky batch is no rise afterwards.
     """
-    losses = evenly_sampled(curve.steps, curve.train_loss, N_POINTS)
-    if not np.isfinite(losses).all() or (losses <= 0).any():
-        return False
-    losses = losses / losses.max()  # in this unit nothing overflows
-    if EXPLODED * losses[0] < 1.0:
-        return False
-    fifths = np.array_split(losses, 5)
+    fifths = np.array_split(losses / losses.max(), 5)  # in this unit nothing overflows
     return bool(fifths[-1].min() > RISING * min(map(np.median, fifths)))

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from curvebench.diagnosers import resolve
 from curvebench.diagnosers.answers import InvalidOutput, checked_flags, checked_prescriptions, checked_probabilities
 from curvebench.diagnosers.learned.models import FittedModel, load_model
-from curvebench.diagnosis.doubts import cautions, reasons_to_abstain
+from curvebench.diagnosis.doubts import cautions, objections, reasons_to_abstain
 from curvebench.diagnosis.evidence import evidence
 from curvebench.diagnosis.precedents import Library, default_library, precedents, tried_on
 from curvebench.diagnosis.sampling import seen_by_diagnosers
@@ -95,6 +95,7 @@ def diagnose(
         reasons.insert(0, "The diagnoser abstains.")
     fixed = remedies_of(library.dataset.meta.fixed_actions, library.dataset.meta.remedies)
     remedy = None if reasons else prescribed or fixed[DIAGNOSES.index(likeliest)]
+    found = found if remedy is None else tried_on(found, library.dataset, remedy)
     return Verdict(
         curve=curve,
         diagnosis=None if reasons else likeliest,
@@ -103,9 +104,9 @@ def diagnose(
         evidence=evidence(curve),
         remedy=remedy,
         advice=advice_of(curve, remedy),
-        precedents=found if remedy is None else tried_on(found, library.dataset, remedy),
+        precedents=found,
         abstains_because=tuple(reasons),
-        cautions=cautions(curve),
+        cautions=(*objections(remedy, found), *cautions(curve)),
         leaning=leaning(probabilities, limits) if is_unsure and len(reasons) == 1 else None,
     )
 

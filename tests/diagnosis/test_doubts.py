@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from curvebench.diagnosis import Limits, curve_of
-from curvebench.diagnosis.doubts import begins_late, cautions, is_filtered, reasons_to_abstain, rises_by_design
+from curvebench.diagnosis.doubts import (
+    begins_late,
+    cautions,
+    is_filtered,
+    objections,
+    reasons_to_abstain,
+    rises_by_design,
+)
+from curvebench.diagnosis.verdict import Precedents
+from curvebench.spec import NO_REMEDY, Action, Remedy
 
 LIMITS = Limits(0.6, 8, 5.0, 0.8, "", "")
 FINE = curve_of(np.geomspace(2, 0.5, 30))
@@ -98,3 +107,41 @@ def test_noise_is_no_rise():
     assert sum(bool(cautions(curve_of(losses))) for losses in plateaus) <= 4
     rising = plateaus * np.geomspace(1, 10, 32)
     assert sum(bool(cautions(curve_of(losses))) for losses in rising) >= 196
+
+
+@pytest.mark.parametrize(
+    ("val_loss", "is_told"),
+    [
+        (np.append(np.geomspace(2, 1, 15), np.geomspace(1, 1.5, 15)), True),
+        (np.append(np.geomspace(2, 1, 15), np.full(15, np.nan)), False),
+        (np.where(np.arange(30) % 5 == 4, np.append(np.geomspace(2, 1, 15), np.geomspace(1, 1.5, 15)), np.nan), True),
+        (np.geomspace(2, 0.6, 30), False),
+        (np.zeros(30), False),
+        (None, False),
+    ],
+)
+def test_overfitting_is_told(val_loss, is_told):
+    said = " ".join(cautions(replace(FINE, val_loss=val_loss)))
+    assert ("overfitting" in said) == is_told
+    rising = replace(FINE, train_loss=FINE.train_loss[::-1], val_loss=val_loss)
+    assert "overfitting" not in " ".join(cautions(rising))
+
+
+LOWER = Remedy(Action.RESTART, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("remedy", "gains", "said"),
+    [
+        (LOWER, (-0.5,) * 9, "helped 0 of 9"),
+        (LOWER, (-0.5, -0.1, 0.0, 0.2, 0.3), "helped 2 of 5"),
+        (LOWER, (-0.5, 0.1, 0.2, 0.3), None),
+        (LOWER, (-0.5, -0.1, 0.1, 0.2, 0.3), None),
+        (LOWER, (-0.5,) * 4, None),
+        (NO_REMEDY, (0.0,) * 10, None),
+        (None, (), None),
+    ],
+)
+def test_similar_runs_may_speak_against_a_remedy(remedy, gains, said):
+    (sentence,) = objections(remedy, Precedents((), (), 1.0, gains)) or (None,)
+    assert sentence is None if said is None else said in sentence

@@ -144,6 +144,14 @@ def test_step_is_torchs_where_the_steps_divide_evenly(n_drops):
     np.testing.assert_allclose(schedule_shape("step", n_steps, 2.0**n_drops)[:-1], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("decay", [1.0, 10.0, 100.0])
+@pytest.mark.parametrize("quarter", [1, 10, 57])
+def test_milestones_are_torchs_at_a_half_and_three_quarters(decay, quarter):
+    n_steps, milestones = 4 * quarter + 1, [2 * quarter, 3 * quarter]
+    expected = rates_of(lambda lr, o: lr.MultiStepLR(o, milestones, gamma=decay**-0.5), n_steps)
+    np.testing.assert_allclose(schedule_shape("milestones", n_steps, decay), expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("n_steps", [10, 41])
 def test_warmup_is_torchs_linear_one(n_steps):
     n_warmup = int(0.3 * n_steps)
