@@ -12,7 +12,7 @@ from curvebench.diagnosis.verdict import Limits, Precedents
 from curvebench.logs import Curve
 from curvebench.logs.channels import evenly_sampled
 from curvebench.logs.names import Role, role_of
-from curvebench.spec import Action, Float, Remedy
+from curvebench.spec import Float
 
 LATE_BEGIN, FEW_GAPS = 0.1, 5.0
 """A log begins late if its first step is beyond this share of its last, and so many usual gaps from zero."""
@@ -99,10 +99,10 @@ def cautions(curve: Curve) -> tuple[str, ...]:
     return tuple(_cautions(curve))
 
 
-def objections(remedy: Remedy | None, found: Precedents) -> tuple[str, ...]:
+def objections(found: Precedents) -> tuple[str, ...]:
     """A sentence where the remedy of a verdict did not help in most of the similar runs in which it was tried."""
     n, n_helped = len(found.gains), sum(gain > 0 for gain in found.gains)
-    if remedy is None or remedy.action is Action.NONE or n < ENOUGH or 2 * n_helped >= n:
+    if n < ENOUGH or 2 * n_helped >= n:
         return ()
     return (f"Most of the similar runs speak against it: the remedy, or one like it, helped {n_helped} of {n}.",)
 

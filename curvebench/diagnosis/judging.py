@@ -20,7 +20,7 @@ from curvebench.diagnosis.sampling import seen_by_diagnosers
 from curvebench.diagnosis.verdict import WAYS, Limits, Verdict, advice_of, default_limits
 from curvebench.logs import Curve
 from curvebench.remedies import remedies_of
-from curvebench.spec import DIAGNOSES, CheckFailed, Diagnoser, Float, InputError, Remedy, UsageError
+from curvebench.spec import DIAGNOSES, Action, CheckFailed, Diagnoser, Float, InputError, Remedy, UsageError
 
 DEFAULT_MODEL = Path(__file__).with_name("default.cbm")
 """The diagnoser that is asked where none is named: `as-logged`, fitted on `train` of `core`, `logs` and `wide`."""
@@ -95,7 +95,8 @@ def diagnose(
         reasons.insert(0, "The diagnoser abstains.")
     fixed = remedies_of(library.dataset.meta.fixed_actions, library.dataset.meta.remedies)
     remedy = None if reasons else prescribed or fixed[DIAGNOSES.index(likeliest)]
-    found = found if remedy is None else tried_on(found, library.dataset, remedy)
+    if remedy is not None and remedy.action is not Action.NONE:
+        found = tried_on(found, library.dataset, remedy)
     return Verdict(
         curve=curve,
         diagnosis=None if reasons else likeliest,
@@ -106,7 +107,7 @@ def diagnose(
         advice=advice_of(curve, remedy),
         precedents=found,
         abstains_because=tuple(reasons),
-        cautions=(*objections(remedy, found), *cautions(curve)),
+        cautions=(*objections(found), *cautions(curve)),
         leaning=leaning(probabilities, limits) if is_unsure and len(reasons) == 1 else None,
     )
 

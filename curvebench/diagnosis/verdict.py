@@ -107,7 +107,7 @@ class Precedents(_Frozen):
         rows: of the neighbours in the data set, the nearest first.
         labels: their diagnoses.
         novelty: how far the last of them is, over how far their own neighbours among other problems are: 1 is as usual.
-        gains: of the remedy in each neighbour, in [-1, 1]; empty where the verdict has no remedy.
+        gains: of the remedy in each neighbour, in [-1, 1]; empty where there is nothing to do.
         n_unknown: neighbours in which nothing like the remedy was tried.
     """
 
