@@ -31,12 +31,11 @@ class Diagnose:
         limits, losses = default_limits(), np.asarray(X)[:, 0]
         if not len(losses):
             return np.zeros(0, dtype=np.bool_)
-        said = self.predict_proba(X)
-        is_right = limits.probability_right(said)[np.arange(len(said)), said.argmax(axis=1)]
+        is_unsure = limits.likeliest_right(self.predict_proba(X)) < limits.min_probability
         is_novel = novelties(default_library(), _seen(X)[:, 0], losses.shape[1]) > limits.max_novelty
         is_short = np.isfinite(losses).sum(axis=1) < limits.min_points
         is_none = (losses < 0).any(axis=1) | ~(np.isfinite(losses) & (losses > 0)).any(axis=1)
-        silent: Bool = (is_right < limits.min_probability) | is_novel | is_short | is_none
+        silent: Bool = is_unsure | is_novel | is_short | is_none
         return silent
 
 

@@ -167,7 +167,7 @@ def _asked(
     return Answers(
         n_points=np.full(len(said), count),
         is_shown=is_shown,
-        probability=limits.probability_right(said)[likeliest],
+        probability=limits.likeliest_right(said),
         novelty=novelty,
         is_right=accepted[likeliest],
         together=together.max(axis=1),

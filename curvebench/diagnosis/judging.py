@@ -88,7 +88,7 @@ def diagnose(
     library = library or default_library()
     found = precedents(library, X[0, 0], len(curve))
     limits = limits or default_limits()
-    probability_right = float(limits.probability_right(row)[row.argmax()])
+    probability_right = float(limits.likeliest_right(row[None])[0])
     is_unsure = probability_right < limits.min_probability
     reasons = reasons_to_abstain(curve, probability_right, likeliest, found.novelty, limits)
     if abstained:

@@ -69,6 +69,11 @@ class Limits:
         """
         return np.asarray(probabilities @ np.array(self.acceptance), dtype=np.float64)
 
+    def likeliest_right(self, probabilities: Float) -> NDArray[np.float64]:
+        """How probable it is that the likeliest label is right, (n,); arguments as `probability_right`, (n, 6)."""
+        likeliest = np.arange(len(probabilities)), probabilities.argmax(axis=1)
+        return np.asarray(self.probability_right(probabilities)[likeliest], dtype=np.float64)
+
     def to_json(self) -> str:
         """As `limits_from_json` reads it."""
         return json.dumps(asdict(self)) + "\n"
